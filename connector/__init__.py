@@ -1,0 +1,1 @@
+"""seen-connector: customer events in Kafka become videos at SEEN, and video-ready events come back into Kafka."""

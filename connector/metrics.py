@@ -1,0 +1,179 @@
+"""Every metric that the connector has: its name, kind, labels and meaning, once.
+
+All names begin with `seen_connector_`; times are seconds, sizes bytes. Every series of a workspace exists at zero from
+its first moment, so that an alert on a rate works before the first failure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from connector.types import OutcomeKind, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+R = Reason
+_SENT_REJECTS = (R.BAD_REQUEST, R.INVALID_REQUEST, R.REFUSED_BY_SEEN, R.REFUSED_ALONE)
+_UNSENDABLE = (
+    *(
+        R.TOMBSTONE,
+        R.EMPTY_RECORD,
+        R.RECORD_TOO_LARGE,
+        R.NOT_JSON,
+        R.TOO_DEEP,
+        R.NUMBER_OUT_OF_RANGE,
+        R.NOT_AN_OBJECT,
+    ),
+    *(
+        R.MAPPING_FAILED,
+        R.ID_MISSING,
+        R.ID_NOT_A_STRING,
+        R.BAD_PROPERTY_NAME,
+        R.BAD_IMAGE,
+        R.REQUEST_TOO_LARGE,
+    ),
+)
+_RETRIES = (R.OVER_QUOTA, R.SERVER_ERROR, R.UNAVAILABLE, R.CANNOT_CONNECT, R.NOT_READY)
+_SUSPENSIONS = (R.UNAUTHENTICATED, R.FORBIDDEN, R.UNKNOWN_WORKSPACE, R.REDIRECTED)
+_DOUBTS = (R.TIMED_OUT, R.CONNECTION_LOST, R.UNEXPECTED_ANSWER, R.CONFLICT, R.NOT_FOUND)
+
+OUTCOME_REASONS: dict[OutcomeKind, tuple[Reason, ...]] = {
+    OutcomeKind.ACCEPTED: (R.CREATED, R.FOUND),
+    OutcomeKind.REJECTED: (*_UNSENDABLE, *_SENT_REJECTS),
+    OutcomeKind.EXPIRED: (R.GAVE_UP, R.TOO_OLD),
+    OutcomeKind.SKIPPED: (R.FILTERED, R.TOMBSTONE),
+}
+"""The reasons that an outcome of each kind can have."""
+
+ATTEMPT_REASONS: dict[str, tuple[Reason, ...]] = {
+    "accepted": (R.CREATED, R.FOUND),
+    "reject": _SENT_REJECTS,
+    "retry": _RETRIES,
+    "suspend": _SUSPENSIONS,
+    "in_doubt": _DOUBTS,
+}
+"""The reasons that an attempt with each verdict can have."""
+
+CALLBACK_RESULTS = ("published", "dead_lettered", "unauthenticated", "too_large", "wrong_type", "not_durable")
+"""How an inbound call can end; only the first two are answered 2xx."""
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_DELIVERY_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+_GAUGES = {
+    "lag_records": "Records in the source topics that are not settled yet, as Kafka's end offsets show.",
+    "buffered_records": "Records fetched and not yet settled.",
+    "in_flight_requests": "Requests to SEEN on the wire.",
+    "uncommitted_records": "The widest span from a partition's committed offset to its last read one.",
+    "quota_requests": "Requests that may be made in one window.",
+    "quota_used_slots": "Slots of the window in use: on the wire, or answered less than a window ago.",
+    "oldest_unsent_seconds": "Age of the oldest record that is read and not settled, by its Kafka timestamp.",
+    "time_to_drain_seconds": "How long the lag takes at the whole quota.",
+    "suspended": "1 while the workspace is suspended, else 0.",
+    "ready": "1 while the workspace is well, else 0.",
+}
+
+
+class WorkspaceMetrics:
+    """The series of one workspace, all of them at zero from the start."""
+
+    def __init__(self, metrics: Metrics, workspace: str) -> None:
+        self._outcomes = {
+            (kind, reason): metrics.outcomes.labels(workspace, kind, reason)
+            for kind, reasons in OUTCOME_REASONS.items()
+            for reason in reasons
+        }
+        self._attempts = {
+            (verdict, reason): metrics.attempts.labels(workspace, verdict, reason)
+            for verdict, reasons in ATTEMPT_REASONS.items()
+            for reason in reasons
+        }
+        self._callbacks = {result: metrics.callbacks.labels(workspace, result) for result in CALLBACK_RESULTS}
+        self._gauges = {name: gauge.labels(workspace) for name, gauge in metrics.gauges.items()}
+        self.records_read = metrics.records_read.labels(workspace)
+        self.publish_failures = metrics.publish_failures.labels(workspace)
+        self.commit_failures = metrics.commit_failures.labels(workspace)
+        self.restarts = metrics.restarts.labels(workspace)
+        self.taken_by_retention = metrics.taken_by_retention.labels(workspace)
+        self.attempt_seconds = metrics.attempt_seconds.labels(workspace)
+        self.delivery_seconds = metrics.delivery_seconds.labels(workspace)
+
+    def outcome(self, kind: OutcomeKind, reason: Reason) -> None:
+        """Counts one settled record. Raises KeyError for a pair that is not in `OUTCOME_REASONS`."""
+        self._outcomes[kind, reason].inc()
+
+    def attempt(self, verdict: str, reason: Reason) -> None:
+        """Counts one request to SEEN. Raises KeyError for a pair that is not in `ATTEMPT_REASONS`."""
+        self._attempts[verdict, reason].inc()
+
+    def callback(self, result: str) -> None:
+        """Counts one inbound call. Raises KeyError for a result that is not in `CALLBACK_RESULTS`."""
+        self._callbacks[result].inc()
+
+    def gauge(self, name: str, value: float) -> None:
+        """Sets one of the sampled figures. Raises KeyError for an unknown name."""
+        self._gauges[name].set(value)
+
+
+class Metrics:
+    """All metrics of a process, in a registry of their own."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        each = ("workspace",)
+        self.records_read = self._counter("records_read", "Records read from the source topics.", each)
+        self.outcomes = self._counter(
+            "outcomes", "Settled records, by how their delivery ended and why.", (*each, "outcome", "reason")
+        )
+        self.attempts = self._counter(
+            "attempts", "Requests to SEEN, by what their response means.", (*each, "verdict", "reason")
+        )
+        self.callbacks = self._counter("callbacks", "Inbound calls, by how they ended.", (*each, "result"))
+        self.callbacks_unknown = self._counter(
+            "callbacks_unknown_workspace", "Inbound calls for a workspace that is not configured.", ()
+        )
+        self.publish_failures = self._counter(
+            "publish_failures",
+            "Publications that Kafka did not acknowledge in time and that were tried again.",
+            each,
+        )
+        self.commit_failures = self._counter("commit_failures", "Commits that Kafka did not take.", each)
+        self.restarts = self._counter(
+            "workspace_restarts", "Times the workspace died and was started again.", each
+        )
+        self.taken_by_retention = self._counter(
+            "taken_by_retention",
+            "Records that the source topic's retention deleted before they were read.",
+            each,
+        )
+        self.attempt_seconds = self._histogram("attempt_seconds", "Duration of requests to SEEN.", _SECONDS)
+        self.delivery_seconds = self._histogram(
+            "delivery_seconds", "From a record's Kafka timestamp to its outcome.", _DELIVERY_SECONDS
+        )
+        self.gauges = {
+            name: Gauge(f"seen_connector_{name}", text, each, registry=self.registry)
+            for name, text in _GAUGES.items()
+        }
+        info = Gauge("seen_connector_build_info", "Always 1.", ("version",), registry=self.registry)
+        info.labels(version).set(1)
+        self._workspaces: dict[str, WorkspaceMetrics] = {}
+
+    def workspace(self, name: str) -> WorkspaceMetrics:
+        """The series of workspace `name`, made at its first mention."""
+        if name not in self._workspaces:
+            self._workspaces[name] = WorkspaceMetrics(self, name)
+        return self._workspaces[name]
+
+    def exposition(self) -> bytes:
+        """All series in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, labels: Iterable[str]) -> Counter:
+        return Counter(f"seen_connector_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(
+            f"seen_connector_{name}", text, ("workspace",), buckets=buckets, registry=self.registry
+        )

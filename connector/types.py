@@ -1,0 +1,208 @@
+"""The values that pass between the layers. All frozen: nothing that is handed over can change under the receiver.
+
+Words are those of the glossary in docs/design.md: a *record* is bytes in Kafka, an *event* is a parsed record,
+a *verdict* is what a response means, an *outcome* is how a delivery ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Headers = tuple[tuple[str, bytes], ...]
+"""Kafka headers, in order; names may repeat."""
+
+
+class Reason(StrEnum):
+    """Why something ended as it did. A closed set: it is also the metric label and the dead letter's header."""
+
+    # accepted
+    CREATED = "created"
+    FOUND = "found"
+    # rejected before a request was spent
+    TOMBSTONE = "tombstone"
+    EMPTY_RECORD = "empty_record"
+    RECORD_TOO_LARGE = "record_too_large"
+    NOT_JSON = "not_json"
+    TOO_DEEP = "too_deep"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
+    NOT_AN_OBJECT = "not_an_object"
+    MAPPING_FAILED = "mapping_failed"
+    ID_MISSING = "id_missing"
+    ID_NOT_A_STRING = "id_not_a_string"
+    BAD_PROPERTY_NAME = "bad_property_name"
+    BAD_IMAGE = "bad_image"
+    REQUEST_TOO_LARGE = "request_too_large"
+    # rejected by SEEN
+    BAD_REQUEST = "bad_request"
+    INVALID_REQUEST = "invalid_request"
+    REFUSED_BY_SEEN = "refused_by_seen"
+    REFUSED_ALONE = "refused_alone"
+    # to be retried
+    OVER_QUOTA = "over_quota"
+    SERVER_ERROR = "server_error"
+    UNAVAILABLE = "unavailable"
+    CANNOT_CONNECT = "cannot_connect"
+    NOT_READY = "not_ready"
+    # suspends the workspace
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    UNKNOWN_WORKSPACE = "unknown_workspace"
+    REDIRECTED = "redirected"
+    OUTAGE = "outage"
+    # in doubt
+    TIMED_OUT = "timed_out"
+    CONNECTION_LOST = "connection_lost"
+    UNEXPECTED_ANSWER = "unexpected_answer"
+    CONFLICT = "conflict"
+    NOT_FOUND = "not_found"
+    # expired
+    GAVE_UP = "gave_up"
+    TOO_OLD = "too_old"
+    # skipped
+    FILTERED = "filtered"
+    # callbacks
+    CALLBACK_NOT_JSON = "callback_not_json"
+    CALLBACK_NOT_AN_OBJECT = "callback_not_an_object"
+    CALLBACK_WITHOUT_ID = "callback_without_id"
+    CALLBACK_MAPPING_FAILED = "callback_mapping_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition of a topic."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was read: `key` and `value` are its bytes, untouched; `timestamp_ms` is Kafka's, in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    @property
+    def origin(self) -> str:
+        """The record's coordinates, `topic/partition/offset`: unique for ever, so a key to recognise repeats by."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to be published: the bytes of a Kafka record that has no coordinates yet."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    @property
+    def size(self) -> int:
+        """An upper bound of the bytes that it takes in a topic, framing included."""
+        framing = 128 + sum(len(name) * 4 + len(value) + 10 for name, value in self.headers)
+        return framing + len(self.key or b"") + len(self.value or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A parsed and mapped record, ready to be sent.
+
+    `id` is the id as SEEN knows it, `order_key` names its lane, `body` is the JSON object that SEEN gets, in bytes.
+    """
+
+    record: Record
+    id: str
+    order_key: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """A record that cannot become an event: it is dead-lettered without spending a request."""
+
+    reason: Reason
+    detail: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A record that the configuration says to leave out: counted, settled, nothing more."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    """What every verdict carries: `detail` is for people; `response` is the start of SEEN's answer, redacted."""
+
+    reason: Reason
+    detail: str = ""
+    status: int | None = None
+    response: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted(_Finding):
+    """SEEN has the event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(_Finding):
+    """SEEN will never take the event: dead letter, no retry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry(_Finding):
+    """Another try may help. `hold_seconds` holds the whole workspace that long: a 429, or a Retry-After.
+
+    `outage` marks an answer that by itself says that SEEN is down (cannot connect, 502, 503, 504).
+    """
+
+    hold_seconds: float | None = None
+    outage: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspend(_Finding):
+    """The event is fine, the workspace is not: stop sending, keep everything, probe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InDoubt(_Finding):
+    """Nobody knows whether SEEN has the event: ask before it is sent again."""
+
+
+Verdict = Accepted | Reject | Retry | Suspend | InDoubt
+
+
+class OutcomeKind(StrEnum):
+    """How a delivery ended. Every record ends in exactly one of these."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one record's delivery ended. Times are Unix seconds, None where no attempt was made."""
+
+    kind: OutcomeKind
+    reason: Reason
+    detail: str = ""
+    status: int | None = None
+    response: str = ""
+    attempts: int = 0
+    first_attempt_at: float | None = None
+    last_attempt_at: float | None = None
