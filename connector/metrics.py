@@ -57,7 +57,10 @@ ATTEMPT_REASONS: dict[str, tuple[Reason, ...]] = {
 }
 """The reasons that an attempt with each verdict can have."""
 
-CALLBACK_RESULTS = ("published", "dead_lettered", "unauthenticated", "too_large", "wrong_type", "not_durable")
+CALLBACK_RESULTS = (
+    *("published", "dead_lettered", "unauthenticated", "wrong_method", "too_large", "wrong_type"),
+    *("busy", "timed_out", "cut_off", "not_durable"),
+)
 """How an inbound call can end; only the first two are answered 2xx."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

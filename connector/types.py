@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-Headers = tuple[tuple[str, bytes], ...]
-"""Kafka headers, in order; names may repeat."""
+Headers = tuple[tuple[str, bytes | None], ...]
+"""Kafka headers, in order; names may repeat, and a value may be null."""
 
 
 class Reason(StrEnum):
@@ -66,6 +66,7 @@ class Reason(StrEnum):
     CALLBACK_NOT_AN_OBJECT = "callback_not_an_object"
     CALLBACK_WITHOUT_ID = "callback_without_id"
     CALLBACK_MAPPING_FAILED = "callback_mapping_failed"
+    CALLBACK_TOO_LARGE = "callback_too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Message:
     @property
     def size(self) -> int:
         """An upper bound of the bytes that it takes in a topic, framing included."""
-        framing = 128 + sum(len(name) * 4 + len(value) + 10 for name, value in self.headers)
+        framing = 128 + sum(len(name) * 4 + len(value or b"") + 10 for name, value in self.headers)
         return framing + len(self.key or b"") + len(self.value or b"")
 
 
@@ -182,7 +183,16 @@ class InDoubt(_Finding):
     """Nobody knows whether SEEN has the event: ask before it is sent again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent(_Finding):
+    """A look-up's answer: SEEN does not have this event with these values."""
+
+
 Verdict = Accepted | Reject | Retry | Suspend | InDoubt
+"""What the response to a delivery means."""
+
+Sighting = Accepted | Absent | Retry | Suspend | InDoubt
+"""What the response to a look-up means; InDoubt where the answer says neither."""
 
 
 class OutcomeKind(StrEnum):

@@ -1,0 +1,168 @@
+"""The process: configuration → workspaces → supervise → drain.
+
+Isolation is across workspaces: one that dies is started again with backoff, readiness says so, and the others live on.
+Stop is an event, not a cancellation: whoever is stopped ends its work, within the deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import structlog
+
+from connector.admin import Admin
+from connector.clock import LoopClock
+from connector.delivery.backoff import Backoff
+from connector.errors import ConnectorError
+from connector.inbound.listener import Limits, Listener
+from connector.metrics import Metrics
+from connector.workspace import Surroundings, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connector.config.model import Config
+
+log = structlog.get_logger()
+
+VERSION = version("seen-connector")
+
+_RESTARTS = Backoff(1.0, 60.0)
+_HEALTHY_SECONDS = 120.0  # a workspace that lived this long starts over with short waits
+_RESERVED_SECONDS = (
+    8.0  # of the shutdown deadline: for the last outcomes and commits, and to leave the groups
+)
+
+
+class App:
+    """One connector process."""
+
+    def __init__(self, config: Config, redact: Callable[[str], str]) -> None:
+        """`redact` takes every secret out of a text."""
+        self._config = config.connector
+        self._clock = LoopClock()
+        self._metrics = Metrics(VERSION)
+        around = Surroundings(self._config, self._clock, self._metrics, redact, VERSION)
+        self._workspaces = [Workspace(each, around) for each in config.workspaces]
+        self._deadline: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        listener, admin = self._config.listener, self._config.admin
+        self._listener = Listener(
+            {workspace.name: workspace.door for workspace in self._workspaces},
+            host=listener.host,
+            port=listener.port,
+            limits=Limits(
+                max_body_bytes=listener.max_body_bytes,
+                publish_timeout_seconds=listener.publish_timeout_seconds,
+            ),
+            metrics=self._metrics,
+            clock=self._clock,
+        )
+        self._admin = Admin(self, host=admin.host, port=admin.port)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop`, then ends within the configured deadline. Raises OSError if a port cannot be had."""
+        await self._admin.start()
+        try:
+            await self._listener.start()
+            log.info(
+                "started", version=VERSION, listener_port=self._listener.port, admin_port=self._admin.port
+            )
+            async with asyncio.TaskGroup() as group:
+                self._tasks = [
+                    group.create_task(self._supervise(each, stop), name=each.name)
+                    for each in self._workspaces
+                ]
+                await stop.wait()
+                self._deadline = self._clock.monotonic() + self._config.shutdown_deadline_seconds
+                log.info("stopping", deadline_seconds=self._config.shutdown_deadline_seconds)
+                group.create_task(self._listener.stop(self._drain_seconds()), name="listener: stop")
+                group.create_task(self._cancel_late(), name="deadline")
+        finally:
+            await self._listener.stop(0.0)
+            await asyncio.gather(*(each.close_door() for each in self._workspaces))
+            await self._admin.stop()
+        log.info("stopped")
+
+    # What the admin port tells: connector.admin.Reported
+
+    def alive(self) -> bool:
+        """Whether every workspace still has its supervisor."""
+        return not any(task.done() for task in self._tasks) or self._deadline is not None
+
+    def unready(self) -> dict[str, str]:
+        """Workspace → why it is not well."""
+        if self._deadline is not None:
+            return {workspace.name: "stopping" for workspace in self._workspaces}
+        reasons = {workspace.name: workspace.unready() for workspace in self._workspaces}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+    async def listener_unready(self) -> str | None:
+        """Why a callback cannot be made durable here."""
+        if self._deadline is not None:
+            return "stopping"
+        closed = [workspace.name for workspace in self._workspaces if not workspace.door_is_open]
+        return f"not connected to Kafka: {', '.join(closed)}" if closed else None
+
+    def status(self) -> dict[str, object]:
+        """The state of everything."""
+        return {
+            "version": VERSION,
+            "workspaces": {workspace.name: workspace.status() for workspace in self._workspaces},
+        }
+
+    def exposition(self) -> bytes:
+        """All metrics, the sampled ones as they are now."""
+        for workspace in self._workspaces:
+            workspace.status()
+        return self._metrics.exposition()
+
+    # Life
+
+    async def _supervise(self, workspace: Workspace, stop: asyncio.Event) -> None:
+        deaths = 0
+        while not stop.is_set():
+            started_at = self._clock.monotonic()
+            try:
+                await workspace.run(stop, self._drain_seconds)
+            except Exception as error:  # noqa: BLE001 - isolation: whatever one workspace dies of, the others live on
+                lived = self._clock.monotonic() - started_at
+                deaths = 1 if lived > _HEALTHY_SECONDS else deaths + 1
+                self._note_death(workspace, error)
+                await _wait(stop, _RESTARTS.ceiling(deaths) * random.uniform(0.5, 1.0))
+
+    def _note_death(self, workspace: Workspace, error: Exception) -> None:
+        workspace.died_of = (
+            str(error) if isinstance(error, ConnectorError) else f"died of {type(error).__name__}"
+        )
+        self._metrics.workspace(workspace.name).restarts.inc()
+        if isinstance(error, ConnectorError):
+            log.error("workspace_stopped", workspace=workspace.name, why=str(error))
+        else:
+            log.error("workspace_died", workspace=workspace.name, exc_info=error)
+
+    def _drain_seconds(self) -> float:
+        """How long what is on the wire may still take."""
+        if self._deadline is None:
+            return self._config.shutdown_deadline_seconds - _RESERVED_SECONDS
+        return max(0.0, self._deadline - _RESERVED_SECONDS - self._clock.monotonic())
+
+    async def _cancel_late(self) -> None:
+        """Ends workspaces that hang at the deadline, so that the process ends all the same."""
+        if self._deadline is not None and self._tasks:
+            remaining = max(0.0, self._deadline - self._clock.monotonic() - 1.0)
+            _, late = await asyncio.wait(self._tasks, timeout=remaining)
+            for task in late:
+                log.error("workspace_cancelled", workspace=task.get_name())
+                task.cancel()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,119 @@
+"""`seen-connector emulate`: SEEN on a port of this machine, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+from connector.errors import SandboxError
+from connector.sandbox.emulator import (
+    Callback,
+    Emulator,
+    EmulatorSettings,
+    Quota,
+    WorkspaceSettings,
+    bearer,
+)
+
+DEFAULT_WORKSPACE = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+)
+@click.option(
+    "--workspace",
+    "workspaces",
+    multiple=True,
+    default=(DEFAULT_WORKSPACE,),
+    show_default=True,
+    help="Id of a workspace; may be repeated.",
+)
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    required=True,
+    envvar="SEEN_EMULATOR_TOKEN",
+    help="API token that opens the workspaces; may be repeated.",
+)
+@click.option("--callback-url", help="Where to call when a video is ready; may hold {workspace_id}.")
+@click.option(
+    "--callback-token",
+    envvar="SEEN_EMULATOR_CALLBACK_TOKEN",
+    help="Sent with callbacks as `Authorization: Bearer`.",
+)
+@click.option(
+    "--requests", default=100, show_default=True, type=click.IntRange(1), help="Quota, in each window."
+)
+@click.option(
+    "--per-seconds",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Length of a window.",
+)
+@click.option(
+    "--render-seconds",
+    default=3.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="How long a video takes, on average.",
+)
+@click.option(
+    "--callback-retry-seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Between the three calls of a callback.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the spread of rendering times.")
+def emulate(  # noqa: PLR0913 - one argument for each option
+    *,
+    host: str,
+    port: int,
+    workspaces: tuple[str, ...],
+    tokens: tuple[str, ...],
+    callback_url: str | None,
+    callback_token: str | None,
+    requests: int,
+    per_seconds: float,
+    render_seconds: float,
+    callback_retry_seconds: float,
+    seed: int,
+) -> None:
+    """Run an emulator of SEEN's platform API, for trying things out: its answers, its limit, its callbacks."""
+    headers = bearer(callback_token) if callback_token else {}
+    callback = Callback(callback_url, headers) if callback_url else None
+    quota = Quota(requests, per_seconds)
+    settings = EmulatorSettings(
+        workspaces=tuple(
+            WorkspaceSettings(id=each, tokens=tokens, quota=quota, callback=callback) for each in workspaces
+        ),
+        host=host,
+        port=port,
+        render_seconds=render_seconds,
+        callback_retry_seconds=callback_retry_seconds,
+        seed=seed,
+    )
+    try:
+        asyncio.run(_serve(settings))
+    except SandboxError as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _serve(settings: EmulatorSettings) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    told_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+    async with Emulator(settings) as emulator:
+        for workspace in settings.workspaces:
+            click.echo(f"SEEN is emulated at {emulator.url}/v1/workspaces/{workspace.id}/data")
+            click.echo(f"  {workspace.quota.requests} requests in any {workspace.quota.per_seconds:g} s")
+        click.echo(f"Control: {emulator.url}/_control/{{summary,arrivals,callbacks,faults,outage,reset}}")
+        await told_to_stop.wait()

@@ -1,0 +1,42 @@
+"""`seen-connector run`: the connector itself, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import uvloop
+
+from connector.app import App
+from connector.cli.configuration import config_option, load_or_exit
+from connector.cli.exits import FAILED
+from connector.logs import configure_logs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from connector.config.model import Config
+
+
+@click.command()
+@config_option
+def run(directory: Path) -> None:
+    """Deliver events and take callbacks, until SIGTERM or SIGINT; then end within the shutdown deadline."""
+    config = load_or_exit(directory)
+    try:
+        uvloop.run(_until_signal(config))
+    except OSError as error:  # a port that cannot be had; what happens later is the workspaces' own affair
+        click.echo(f"seen-connector: {error}", err=True)
+        sys.exit(FAILED)
+
+
+async def _until_signal(config: Config) -> None:
+    redactor = config.redactor()
+    configure_logs(config.connector.logging, redactor.clean_value)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await App(config, redactor.clean).run(stop)

@@ -1,0 +1,136 @@
+"""The whole configuration as values: frozen, checked, unknown settings refused.
+
+This module has the process's own file, connector.yaml, and the whole; a workspace file is in workspace.py. Every name
+that a reader of a configuration needs can be imported from here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from connector.config.kafka import KafkaConfig, NewTopics
+from connector.config.secrets import Redactor, Secret
+from connector.config.seen import Backoff, Batch, OAuth2Client, Quota, SeenAuth, SeenConfig
+from connector.config.settings import Settings
+from connector.config.values import Count, Network, Port, Seconds, Text
+from connector.config.workspace import (
+    BasicCredential,
+    BrazeIn,
+    BrazeOut,
+    CallbackAuth,
+    CallbackConfig,
+    CallbackFields,
+    DeliveryConfig,
+    Images,
+    SourceConfig,
+    TopicsConfig,
+    VideosConfig,
+    WorkspaceConfig,
+)
+from connector.errors import Problem
+
+__all__ = [
+    "AdminConfig",
+    "Backoff",
+    "BasicCredential",
+    "Batch",
+    "BrazeIn",
+    "BrazeOut",
+    "CallbackAuth",
+    "CallbackConfig",
+    "CallbackFields",
+    "Config",
+    "ConnectorConfig",
+    "DeliveryConfig",
+    "Images",
+    "KafkaConfig",
+    "ListenerConfig",
+    "LoggingConfig",
+    "NewTopics",
+    "OAuth2Client",
+    "Quota",
+    "SeenAuth",
+    "SeenConfig",
+    "SourceConfig",
+    "SpoolConfig",
+    "TopicsConfig",
+    "VideosConfig",
+    "WorkspaceConfig",
+]
+
+
+class SpoolConfig(Settings):
+    """Where callbacks wait on disk while Kafka is away, and how many bytes of them."""
+
+    directory: Path | None = None
+    max_bytes: Count = 268_435_456
+
+
+class ListenerConfig(Settings):
+    """Where SEEN's callbacks arrive. TLS ends before it."""
+
+    host: Text = "0.0.0.0"  # noqa: S104 - it is called from outside; that is its purpose
+    port: Port = 8080
+    max_body_bytes: Count = 1_048_576
+    publish_timeout_seconds: Seconds = 10.0
+    spool: SpoolConfig = SpoolConfig()
+    trusted_proxies: tuple[Network, ...] = ()
+
+
+class AdminConfig(Settings):
+    """Where health, metrics and status are served."""
+
+    host: Text = "127.0.0.1"
+    port: Port = 9090
+
+
+class LoggingConfig(Settings):
+    """How the log is written. `ids: hashed` is for where the customers' ids are personal."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+    ids: Literal["plain", "hashed"] = "plain"
+
+
+class ConnectorConfig(Settings):
+    """connector.yaml: what all workspaces share."""
+
+    kafka: KafkaConfig
+    listener: ListenerConfig = ListenerConfig()
+    admin: AdminConfig = AdminConfig()
+    logging: LoggingConfig = LoggingConfig()
+    shutdown_deadline_seconds: Annotated[Seconds, Field(gt=8)] = 25.0
+    """Seconds from SIGTERM to the end; the last 8 are for what must be written before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration that can be used. `files` are the files it was read from, connector.yaml first, then in the
+    order of `workspaces`; `warnings` are what is allowed and looks unwise, each with file and line.
+    """
+
+    connector: ConnectorConfig
+    workspaces: tuple[WorkspaceConfig, ...]
+    files: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    def secrets(self) -> Iterator[Secret]:
+        """Every secret in it."""
+        return (item for item in self._walk() if isinstance(item, Secret))
+
+    def redactor(self) -> Redactor:
+        """A redactor that knows every secret in it, and follows their rotation."""
+        redactor = Redactor()
+        for item in self._walk():
+            if isinstance(item, Secret):
+                redactor.watch(item)
+            elif isinstance(item, BasicCredential):
+                redactor.watch_basic(item.username, item.password)
+        return redactor
+
+    def _walk(self) -> Iterator[Settings | Secret]:
+        for settings in (self.connector, *self.workspaces):
+            yield from settings.walk()

@@ -1,0 +1,205 @@
+"""What holds between settings of one file, and between files; and what is allowed but looks unwise.
+
+Each rule is a function from values to mistakes: pure, and silent where all is well.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.parse
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from connector.config.document import Location
+    from connector.config.model import ConnectorConfig, KafkaConfig, WorkspaceConfig
+    from connector.config.seen import Backoff, SeenConfig
+    from connector.config.workspace import CallbackAuth, SourceConfig
+
+EXPECTED_ROUND_TRIP_SECONDS = 2.0
+"""What `max_in_flight` should bridge for the whole quota to be used: a slow answer of SEEN, not the slowest."""
+
+
+class Mistake(NamedTuple):
+    """What is wrong with the setting at `location`."""
+
+    location: Location
+    message: str
+
+
+class Clash(NamedTuple):
+    """The setting at `location` in workspace number `at` contradicts an earlier one."""
+
+    at: int
+    location: Location
+    message: str
+    earlier_at: int
+    earlier_location: Location
+
+
+def connector_mistakes(connector: ConnectorConfig) -> Iterator[Mistake]:
+    """Rules of connector.yaml."""
+    yield from _sasl(connector.kafka)
+    yield from _ssl(connector.kafka)
+    if connector.admin.port == connector.listener.port != 0:
+        yield Mistake(("admin", "port"), "must differ from listener.port")
+
+
+def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
+    """Rules of one workspace file."""
+    yield from _seen(workspace.seen)
+    for index, source in enumerate(workspace.sources):
+        yield from _source(("sources", index), source, needs_id=workspace.seen.api == "data")
+    yield from _callback_auth(workspace.callback.auth)
+    yield from _backoff(("seen", "probe"), workspace.seen.probe)
+    yield from _backoff(("delivery", "backoff"), workspace.delivery.backoff)
+    if workspace.delivery.max_uncommitted < workspace.delivery.max_buffered:
+        yield Mistake(("delivery", "max_uncommitted"), "must be at least delivery.max_buffered")
+    if workspace.videos.give_up_after_seconds <= workspace.videos.overdue_after_seconds:
+        yield Mistake(("videos", "give_up_after_seconds"), "must be more than videos.overdue_after_seconds")
+
+
+def workspace_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
+    """What works and is probably not meant."""
+    seen, delivery = workspace.seen, workspace.delivery
+    if seen.base_url.startswith("http:") and not _is_loopback(seen.base_url):
+        yield Mistake(("seen", "base_url"), "is plain http: the token crosses the network in the clear")
+    needed = seen.quota.requests / seen.quota.per_seconds * EXPECTED_ROUND_TRIP_SECONDS
+    if delivery.max_in_flight < needed:
+        because = f"answers that take {EXPECTED_ROUND_TRIP_SECONDS:g} s leave a part of the quota unused"
+        yield Mistake(("delivery", "max_in_flight"), f"{because} below {needed:.0f}")
+    if workspace.callback.auth.none:
+        yield Mistake(("callback", "auth", "none"), "whoever reaches the listener can announce videos")
+
+
+def clashes(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
+    """Rules between workspaces, and between the topics of one."""
+    yield from _same_identity(workspaces)
+    yield from _same_topic(workspaces)
+
+
+def _sasl(kafka: KafkaConfig) -> Iterator[Mistake]:
+    wanted = kafka.security_protocol.startswith("SASL_")
+    for name in ("sasl_username", "sasl_password"):
+        given = getattr(kafka, name) is not None
+        if wanted and not given:
+            yield Mistake(("kafka", name), "is missing: security_protocol asks for it")
+        elif given and not wanted:
+            yield Mistake(
+                ("kafka", name), "has no effect unless security_protocol is SASL_SSL or SASL_PLAINTEXT"
+            )
+
+
+def _ssl(kafka: KafkaConfig) -> Iterator[Mistake]:
+    wanted = kafka.security_protocol.endswith("SSL")
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_password"):
+        if getattr(kafka, name) is None:
+            continue
+        if not wanted:
+            yield Mistake(("kafka", name), "has no effect unless security_protocol is SSL or SASL_SSL")
+        elif name in {"ssl_keyfile", "ssl_password"} and kafka.ssl_certfile is None:
+            yield Mistake(("kafka", name), "has no effect without ssl_certfile")
+
+
+def _seen(seen: SeenConfig) -> Iterator[Mistake]:
+    data_only = {"workspace_id": seen.workspace_id}
+    receivers_only = {"campaign_slug": seen.campaign_slug, "batch": seen.batch}
+    other_api, foreign = ("receivers", receivers_only) if seen.api == "data" else ("data", data_only)
+    needed = "workspace_id" if seen.api == "data" else "campaign_slug"
+    if getattr(seen, needed) is None:
+        yield Mistake(("seen", needed), "is missing")
+    for name, value in foreign.items():
+        if value is not None:
+            yield Mistake(("seen", name), f"belongs to api: {other_api}")
+    kinds = ("bearer_token", "oauth2") if seen.api == "data" else ("token",)
+    for name in {"bearer_token", "oauth2", "token"} - set(kinds):
+        if getattr(seen.auth, name) is not None:
+            yield Mistake(("seen", "auth", name), f"belongs to api: {other_api}")
+    if sum(getattr(seen.auth, name) is not None for name in kinds) != 1:
+        yield Mistake(("seen", "auth"), f"needs exactly one of {', '.join(kinds)}")
+
+
+def _source(location: Location, source: SourceConfig, *, needs_id: bool) -> Iterator[Mistake]:
+    if source.properties is None:
+        return
+    if needs_id and "id" not in source.properties:
+        yield Mistake(
+            (*location, "properties"), "must say where the id comes from: SEEN takes nothing without one"
+        )
+    for index, name in enumerate(source.images.properties if source.images else ()):
+        if name not in source.properties:
+            yield Mistake(
+                (*location, "images", "properties", index), "is not one of this source's properties"
+            )
+
+
+def _callback_auth(auth: CallbackAuth) -> Iterator[Mistake]:
+    given = (bool(auth.token), bool(auth.basic), auth.oauth2 is not None, auth.none)
+    if sum(given) != 1:
+        yield Mistake(("callback", "auth"), "needs exactly one of token, basic, oauth2, none: true")
+    if "header" in auth.model_fields_set and not auth.token:
+        yield Mistake(("callback", "auth", "header"), "has no effect without token")
+
+
+def _backoff(location: Location, backoff: Backoff) -> Iterator[Mistake]:
+    if backoff.max_seconds < backoff.initial_seconds:
+        yield Mistake((*location, "max_seconds"), "must be at least initial_seconds")
+
+
+def _same_identity(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
+    first: dict[object, tuple[int, Location]] = {}
+    for index, workspace in enumerate(workspaces):
+        for identity, location, message in _identities(workspace):
+            earlier, there = first.setdefault(identity, (index, location))
+            consequence = location == ("group_id",) and workspaces[earlier].name == workspace.name
+            if earlier != index and not consequence:
+                yield Clash(index, location, message, earlier, there)
+
+
+def _identities(workspace: WorkspaceConfig) -> Iterator[tuple[object, Location, str]]:
+    seen = workspace.seen
+    yield ("name", workspace.name), ("name",), "is already taken by"
+    yield ("group", workspace.group_id), ("group_id",), "is already taken by"
+    target = "workspace_id" if seen.api == "data" else "campaign_slug"
+    if getattr(seen, target) is not None:
+        quota = ("quota", _origin(seen.base_url), target, getattr(seen, target))
+        yield quota, ("seen", target), "shares its quota at SEEN with"
+
+
+def _same_topic(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
+    """A topic has one role in the whole configuration. Workspaces may share it in that role, one may not name it twice."""
+    claims: dict[str, list[tuple[str, int, Location]]] = {}
+    for index, workspace in enumerate(workspaces):
+        for topic, role, location in _roles(workspace):
+            earlier = claims.setdefault(topic, [])
+            for other_role, other_index, other_location in earlier:
+                if other_role != role or other_index == index:
+                    yield Clash(index, location, "is already taken by", other_index, other_location)
+                    break
+            earlier.append((role, index, location))
+
+
+def _roles(workspace: WorkspaceConfig) -> Iterator[tuple[str, str, Location]]:
+    for number, source in enumerate(workspace.sources):
+        for index, topic in enumerate(source.topics):
+            yield topic, "source", ("sources", number, "topics", index)
+    if workspace.braze_in is not None:
+        yield workspace.braze_in.topic, "source", ("braze_in", "topic")
+    for role in type(workspace.topics).model_fields:
+        topic = getattr(workspace.topics, role)
+        if topic is not None:
+            yield topic, role, ("topics", role)
+
+
+def _origin(url: str) -> tuple[str | None, int | None, str]:
+    parts = urllib.parse.urlsplit(url)
+    return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme), parts.path
+
+
+def _is_loopback(url: str) -> bool:
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

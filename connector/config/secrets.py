@@ -1,0 +1,204 @@
+"""Values that never print, and the redactor that keeps them out of everything that is written."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import urllib.parse
+from collections import deque
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+    from pathlib import Path
+
+MASK = "***"
+"""What is written in place of a secret."""
+
+MIN_LENGTH = 4
+"""In characters. A shorter text is refused as a secret: redacting it would blacken half of every log line."""
+
+MAX_FILE_BYTES = 65_536
+"""A secret file that is longer is refused: it is not the file that was meant."""
+
+_VALUES_KEPT = 8
+"""Of a secret that rotates, so many values stay redacted: answers that quote an old one may still arrive."""
+
+
+class Secret:
+    """A text that never prints: `str`, `repr`, `format` and JSON by way of a model show `***`; pickling is refused.
+
+    A secret that came from a file reads it again at each `reveal`, so that a rotated token needs no restart.
+    Raises ValueError, whose message never holds the value, if the text cannot be used as a secret.
+    """
+
+    __slots__ = ("_file", "_value", "_watchers")
+
+    def __init__(self, value: str) -> None:
+        _ensure_usable(value)
+        self._value = value
+        self._file: Path | None = None
+        self._watchers: list[Callable[[str], None]] = []
+
+    @classmethod
+    def from_file(cls, file: Path) -> Secret:
+        """The secret that `file` holds, without its trailing line breaks.
+
+        Raises ValueError if the file is missing, unreadable, empty, longer than `MAX_FILE_BYTES` or no text.
+        """
+        secret = cls(_read(file))
+        secret._file = file
+        return secret
+
+    def reveal(self) -> str:
+        """The value, for the one place that needs it. Reads a small local file where the secret is in one.
+
+        A file that has vanished or holds nothing usable leaves the last good value in force.
+        """
+        if self._file is not None:
+            try:
+                fresh = _read(self._file)
+                _ensure_usable(fresh)
+            except ValueError:
+                return self._value
+            if fresh != self._value:
+                self._value = fresh
+                for watcher in self._watchers:
+                    watcher(fresh)
+        return self._value
+
+    def watch(self, watcher: Callable[[str], None]) -> None:
+        """Calls `watcher` with the value now, and with each later value before `reveal` hands it out."""
+        watcher(self._value)
+        self._watchers.append(watcher)
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __format__(self, _: str) -> str:
+        return MASK
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _: object) -> Secret:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        message = "a secret is not to be pickled"
+        raise TypeError(message)
+
+
+def _ensure_usable(value: str) -> None:
+    if not value:
+        message = "is empty"
+    elif len(value) < MIN_LENGTH:
+        message = f"is shorter than {MIN_LENGTH} characters"
+    elif not value.isprintable():
+        message = "holds a line break or another character that does not print"
+    else:
+        return
+    raise ValueError(message)
+
+
+def _read(file: Path) -> str:
+    try:
+        if file.exists() and not file.is_file():
+            message = "is not a regular file"
+            raise ValueError(message)
+        with file.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or type(error).__name__}"
+        raise ValueError(message) from None
+    if len(content) > MAX_FILE_BYTES:
+        message = f"is larger than {MAX_FILE_BYTES} bytes"
+        raise ValueError(message)
+    try:
+        return content.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        message = "is not UTF-8 text"
+        raise ValueError(message) from None
+
+
+class Redactor:
+    """Replaces every secret that it knows with `***`, in each form in which a secret tends to come back:
+    as it is, URL-quoted, escaped as in JSON or a Python literal, and as the base64 of Basic's `user:password`.
+
+    Texts shorter than `MIN_LENGTH` are ignored: the configuration refuses them as secrets. One compiled expression
+    does the work; it is rebuilt when a secret is added, not when a text is cleaned.
+    """
+
+    def __init__(self) -> None:
+        self._forms: dict[Hashable, deque[frozenset[str]]] = {}
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, text: str, *, owner: Hashable | None = None) -> None:
+        """Knows `text` from now on. With an `owner` (whatever rotates it), only its latest few texts are kept."""
+        self._remember(("text", text) if owner is None else owner, _forms(text))
+
+    def watch(self, secret: Secret) -> None:
+        """Knows `secret` now and after each rotation."""
+        secret.watch(lambda value: self.add(value, owner=secret))
+
+    def watch_basic(self, username: str, password: Secret) -> None:
+        """Knows what Basic authentication makes of the pair, now and after each rotation."""
+        key = ("basic", username, password)
+        password.watch(lambda value: self._remember(key, _basic_forms(username, value)))
+
+    def clean(self, text: str) -> str:
+        """`text` with each secret in it replaced."""
+        if self._pattern is None:
+            self._pattern = self._compile()
+        return self._pattern.sub(MASK, text)
+
+    def clean_value(self, value: object) -> object:
+        """`value` with each secret in it replaced, at any depth: for the values of a log event.
+
+        Numbers, booleans and None pass; mappings stay mappings (their keys are cleaned, too), other collections become
+        lists, bytes become text, anything else becomes its `repr`. Meant to be the last step before rendering.
+        """
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, bytes | bytearray):
+            return self.clean(value.decode("utf-8", "backslashreplace"))
+        if isinstance(value, Mapping):
+            return {self._clean_key(key): self.clean_value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple | AbstractSet):
+            return [self.clean_value(item) for item in value]
+        return self.clean(repr(value))
+
+    def _clean_key(self, key: object) -> str:
+        return self.clean(key if isinstance(key, str) else repr(key))
+
+    def _remember(self, key: Hashable, forms: Iterator[str]) -> None:
+        kept = self._forms.setdefault(key, deque(maxlen=_VALUES_KEPT))
+        kept.append(frozenset(form for form in forms if len(form) >= MIN_LENGTH))
+        self._pattern = None
+
+    def _compile(self) -> re.Pattern[str]:
+        known = {form for values in self._forms.values() for forms in values for form in forms}
+        longest_first = sorted(known, key=lambda form: (-len(form), form))
+        return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+
+def _forms(text: str) -> Iterator[str]:
+    yield text
+    if len(text) < MIN_LENGTH:
+        return
+    yield from (urllib.parse.quote(text), urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text))
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+
+
+def _basic_forms(username: str, password: str) -> Iterator[str]:
+    pair = f"{username}:{password}".encode()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(pair).decode().rstrip("=")

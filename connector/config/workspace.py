@@ -1,0 +1,190 @@
+"""A file in workspaces/: everything about one SEEN workspace, or one campaign of the legacy API."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from connector.config.seen import Backoff, SeenConfig
+from connector.config.settings import Listed, RotatingSecrets, SecretText, Settings
+from connector.config.values import (
+    AtMostTwo,
+    Count,
+    HeaderName,
+    Jmespath,
+    NotEmpty,
+    PropertyName,
+    Seconds,
+    Start,
+    Text,
+    TopicName,
+    Url,
+    Username,
+    WorkspaceName,
+)
+
+
+class Images(Settings):
+    """Properties that hold links to images, and how far they are looked at before a request is spent."""
+
+    properties: Annotated[tuple[PropertyName, ...], NotEmpty]
+    check: Literal["name", "fetch"] = "name"
+    on_failure: Literal["reject", "drop"] = "reject"
+
+
+class SourceConfig(Settings):
+    """One shape of customer event: the topics that carry it, and what of it SEEN gets.
+
+    `properties` maps a property's name at SEEN to an expression over the event; None sends the event as it is.
+    """
+
+    topics: Annotated[tuple[TopicName, ...], NotEmpty]
+    start: Start = "earliest"
+    where: Jmespath | None = None
+    tombstones: Literal["reject", "skip"] = "reject"
+    properties: Annotated[dict[PropertyName, Jmespath], NotEmpty] | None = None
+    images: Images | None = None
+
+
+class DeliveryConfig(Settings):
+    """How events are sent: bounds, and how long to try. Sizes are bytes."""
+
+    max_in_flight: Count = 32
+    max_buffered: Count = 1000
+    max_uncommitted: Count = 10_000
+    give_up_after_seconds: Seconds = 3600.0
+    ttl_seconds: Seconds | None = None
+    look_up_in_doubt: bool = True
+    max_record_bytes: Count = 524_288
+    backoff: Backoff = Backoff()
+
+
+class BasicCredential(Settings):
+    """A user that may call, by Basic authentication."""
+
+    username: Username
+    password: SecretText
+
+
+class OAuth2Server(Settings):
+    """Client credentials that the listener's own token endpoint accepts."""
+
+    client_id: Text
+    client_secret: SecretText
+
+
+class CallbackAuth(Settings):
+    """How SEEN shows that a callback is its own: exactly one of `token`, `basic`, `oauth2` and `none`.
+
+    `header` is where the token is: `Authorization: Bearer|Token <token>`, or the bare token in another header.
+    """
+
+    token: RotatingSecrets = ()
+    header: HeaderName = "Authorization"
+    basic: Annotated[tuple[BasicCredential, ...], Listed, AtMostTwo] = ()
+    oauth2: OAuth2Server | None = None
+    none: bool = False
+
+
+class CallbackFields(Settings):
+    """Where a callback's body holds what a video-ready event says: expressions over the body."""
+
+    id: Jmespath = "id"
+    player_url: Jmespath = "player_url"
+    video_url: Jmespath = "video_url"
+    landing_page_url: Jmespath = "landing_page_url"
+    thumbnail_url: Jmespath = "thumbnail_url"
+    email_thumbnail_url: Jmespath = "email_thumbnail_url"
+    campaign_slug: Jmespath = "campaign_slug"
+
+
+class CallbackConfig(Settings):
+    """What SEEN calls when a video is ready: POST /callbacks/{workspace}."""
+
+    auth: CallbackAuth
+    fields: CallbackFields = CallbackFields()
+
+
+class VideosConfig(Settings):
+    """When a video that does not come is reported, and when it is no longer waited for."""
+
+    overdue_after_seconds: Seconds = 900.0
+    give_up_after_seconds: Seconds = 86_400.0
+    max_pending: Count = 200_000
+
+
+class TopicsConfig(Settings):
+    """The topics that the connector writes for this workspace, and the one that it replays from."""
+
+    videos: TopicName
+    outcomes: TopicName
+    dead_letters: TopicName
+    replay: TopicName
+    viewers: TopicName | None = None
+
+
+class BrazeInAuth(Settings):
+    """What Braze shows when it posts to the listener in SEEN's place."""
+
+    token: Annotated[RotatingSecrets, NotEmpty]
+
+
+class BrazeIn(Settings):
+    """Takes what Braze posts to SEEN, and puts it into a topic that is a source of its own."""
+
+    auth: BrazeInAuth
+    topic: TopicName
+
+
+class BrazeOutAuth(Settings):
+    """The REST key of Braze."""
+
+    bearer_token: SecretText
+
+
+class BrazeOut(Settings):
+    """Writes videos back to Braze as attributes of its users: an attribute's name, and the field of the video."""
+
+    base_url: Url
+    auth: BrazeOutAuth
+    attributes: Annotated[dict[PropertyName, Jmespath], NotEmpty]
+
+
+class WorkspaceConfig(Settings):
+    """One workspace file. `group_id` and `topics` default to names made of `name`."""
+
+    name: WorkspaceName
+    group_id: Text = Field(default="", validate_default=True)
+    sources: Annotated[tuple[SourceConfig, ...], NotEmpty]
+    seen: SeenConfig
+    delivery: DeliveryConfig = DeliveryConfig()
+    callback: CallbackConfig
+    videos: VideosConfig = VideosConfig()
+    topics: TopicsConfig = Field(default_factory=dict, validate_default=True)
+    braze_in: BrazeIn | None = None
+    braze_out: BrazeOut | None = None
+
+    @field_validator("group_id", mode="before")
+    @classmethod
+    def _default_group_id(cls, value: Any, info: ValidationInfo) -> Any:
+        return f"seen-connector-{_name(info)}" if value in ("", None) else value
+
+    @field_validator("topics", mode="before")
+    @classmethod
+    def _default_topics(cls, value: Any, info: ValidationInfo) -> Any:
+        roles = {
+            "videos": "videos",
+            "outcomes": "outcomes",
+            "dead_letters": "dead-letters",
+            "replay": "replay",
+        }
+        defaults = {role: f"seen.{_name(info)}.{ending}" for role, ending in roles.items()}
+        if value is None:
+            return defaults
+        if isinstance(value, dict):
+            return defaults | {role: topic for role, topic in value.items() if topic is not None}
+        return value
+
+
+def _name(info: ValidationInfo) -> str:
+    """The workspace's name, or a stand-in where the name is itself a mistake, which is reported as such."""
+    return str(info.data.get("name", "unnamed"))

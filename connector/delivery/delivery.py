@@ -1,0 +1,193 @@
+"""One event over all its tries: its state, and what each verdict leads to.
+
+Rules:
+ 1. Accepted and Reject end the delivery. Everything else leads to another try.
+ 2. In doubt, the next try is a look-up, no sooner than the request's own time limit after the attempt ended: until then
+    a request that is still under way may land. A look-up that finds nothing leads to a new request.
+ 3. A Reject that follows a doubt may be the answer to our own repeat: it is looked up before it counts.
+ 4. The event's own failures back off with full jitter, and expire it in the end; what says that SEEN is down, or that
+    the workspace is refused, is not the event's failure: it suspends the workspace and costs the event nothing.
+ 5. An event that is refused, or fails with an outage's answer, twice with an accepted one between, is judged alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from connector.types import Absent, Accepted, InDoubt, Outcome, OutcomeKind, Reason, Reject, Retry, Suspend
+
+if TYPE_CHECKING:
+    from connector.delivery.backoff import Backoff
+    from connector.delivery.offsets import OffsetTracker
+    from connector.delivery.suspension import Suspension
+    from connector.types import Event, Sighting, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """How long and how often. Durations in seconds; `ttl_seconds` None means that no event is ever too old."""
+
+    backoff: Backoff
+    give_up_after_seconds: float
+    ttl_seconds: float | None
+    look_up_in_doubt: bool
+    look_up_after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """When a try was sent and when it ended (monotonic seconds), and a `chance` in [0, 1) for the jitter."""
+
+    sent_at: float
+    ended_at: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Another try is due at `at`, in monotonic seconds."""
+
+    at: float
+
+
+Step = Outcome | Again
+"""What a verdict leads to: the end, or another try."""
+
+
+class Delivery:
+    """One event on its way to an outcome."""
+
+    __slots__ = (
+        *("attempts", "event", "first_attempt_at", "last_attempt_at", "tracker"),
+        *(
+            "_failing_since",
+            "_failures",
+            "_in_doubt",
+            "_refused_at",
+            "_rejected",
+            "_suspended_before",
+            "_was_in_doubt",
+        ),
+    )
+
+    def __init__(self, event: Event, tracker: OffsetTracker) -> None:
+        """`tracker` is that of the epoch in which the event was read."""
+        self.event = event
+        self.tracker = tracker
+        self.attempts = 0
+        self.first_attempt_at: float | None = None
+        self.last_attempt_at: float | None = None
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._suspended_before = 0.0
+        self._refused_at: float | None = None
+        self._in_doubt = False
+        self._was_in_doubt = False
+        self._rejected: Reject | None = None
+
+    @property
+    def order_key(self) -> bytes:
+        """The lane that it stands in."""
+        return self.event.order_key
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the next try is a look-up."""
+        return self._in_doubt
+
+    def begin_attempt(self, wall: float) -> None:
+        """Counts a try that leaves at `wall`, in Unix seconds."""
+        self.attempts += 1
+        self.last_attempt_at = wall
+        if self.first_attempt_at is None:
+            self.first_attempt_at = wall
+
+    def too_old(self, wall: float, policy: DeliveryPolicy) -> Outcome | None:
+        """The outcome of an event whose turn comes too late, by its record's timestamp; None if it is in time."""
+        age = wall - self.event.record.timestamp_ms / 1000
+        if policy.ttl_seconds is None or age <= policy.ttl_seconds:
+            return None
+        detail = f"the event is {age:.0f} s old, ttl_seconds is {policy.ttl_seconds:g}"
+        return self._outcome(OutcomeKind.EXPIRED, Reject(reason=Reason.TOO_OLD, detail=detail))
+
+    def after(
+        self, finding: Verdict | Sighting, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
+    ) -> Step:
+        """What `finding` leads to. Tells `suspension` what it says of the workspace."""
+        match finding:
+            case Accepted():
+                suspension.accepted(attempt.sent_at, attempt.ended_at)
+                return self._outcome(OutcomeKind.ACCEPTED, finding)
+            case Reject() if self._was_in_doubt and policy.look_up_in_doubt:
+                self._rejected = finding
+                return self._look_up(attempt, policy)
+            case Reject():
+                return self._outcome(OutcomeKind.REJECTED, finding)
+            case Absent() if self._rejected is not None:
+                return self._outcome(OutcomeKind.REJECTED, self._rejected)
+            case Absent():
+                self._in_doubt = False
+                return Again(attempt.ended_at)
+            case Suspend():
+                return self._refused(finding, attempt, suspension)
+            case Retry(outage=True) if not self._alone(suspension):
+                self._refused_at = attempt.ended_at
+                suspension.suspend(Reason.OUTAGE, finding.detail, attempt.ended_at)
+                return Again(attempt.ended_at)
+            case Retry(reason=Reason.OVER_QUOTA):
+                return Again(attempt.ended_at)
+            case Retry() | InDoubt():
+                return self._failed(finding, attempt, suspension, policy)
+
+    def _alone(self, suspension: Suspension) -> bool:
+        return self._refused_at is not None and suspension.accepted_since(self._refused_at)
+
+    def _refused(self, finding: Suspend, attempt: Attempt, suspension: Suspension) -> Step:
+        if self._alone(suspension):
+            detail = f"SEEN takes other events of this workspace, and refuses this one: {finding.detail}"
+            alone = Reject(
+                reason=Reason.REFUSED_ALONE, detail=detail, status=finding.status, response=finding.response
+            )
+            return self._outcome(OutcomeKind.REJECTED, alone)
+        self._refused_at = attempt.ended_at
+        suspension.suspend(finding.reason, finding.detail, attempt.ended_at)
+        return Again(attempt.ended_at)
+
+    def _failed(
+        self, finding: Retry | InDoubt, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
+    ) -> Step:
+        now = attempt.ended_at
+        suspended = suspension.suspended_seconds(now)
+        if self._failing_since is None:
+            self._failing_since, self._suspended_before = attempt.sent_at, suspended
+        self._failures += 1
+        suspension.failed(self.order_key, finding.detail, now)
+        failing = now - self._failing_since - (suspended - self._suspended_before)
+        if failing >= policy.give_up_after_seconds:
+            detail = (
+                f"gave up after {failing:.0f} s and {self.attempts} attempts; the last one: {finding.detail}"
+            )
+            gave_up = Reject(
+                reason=Reason.GAVE_UP, detail=detail, status=finding.status, response=finding.response
+            )
+            return self._outcome(OutcomeKind.EXPIRED, gave_up)
+        if isinstance(finding, InDoubt) and policy.look_up_in_doubt and not self._in_doubt:
+            return self._look_up(attempt, policy)
+        return Again(now + policy.backoff.delay(self._failures, attempt.chance))
+
+    def _look_up(self, attempt: Attempt, policy: DeliveryPolicy) -> Again:
+        self._in_doubt = self._was_in_doubt = True
+        return Again(attempt.ended_at + policy.look_up_after_seconds)
+
+    def _outcome(self, kind: OutcomeKind, finding: Accepted | Reject) -> Outcome:
+        return Outcome(
+            kind=kind,
+            reason=finding.reason,
+            detail=finding.detail,
+            status=finding.status,
+            response=finding.response,
+            attempts=self.attempts,
+            first_attempt_at=self.first_attempt_at,
+            last_attempt_at=self.last_attempt_at,
+        )

@@ -1,0 +1,98 @@
+"""Order: one lane for each order key, and only the head of a lane may be on the wire.
+
+Rules:
+ 1. Items of one key are taken in the order in which they were submitted.
+ 2. A lane whose head was taken gives nothing until that head is finished or put back.
+ 3. A head that is put back stays the head of its lane, and waits until its time; other lanes go on.
+ 4. Ready heads are taken first come, first served; one that is put back goes to the end, so that probes go round.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from typing import Generic, Protocol, TypeVar
+
+
+class Keyed(Protocol):
+    """Whatever can stand in a lane."""
+
+    @property
+    def order_key(self) -> bytes:
+        """The key whose order counts."""
+        ...
+
+
+Item = TypeVar("Item", bound=Keyed)
+
+
+class Lanes(Generic[Item]):
+    """Lanes of items by order key. Times are the caller's monotonic seconds; taking costs O(log n) at most."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[bytes, deque[Item]] = {}
+        self._ready: deque[Item] = deque()
+        self._waiting: list[tuple[float, int, Item]] = []
+        self._sequence = 0
+        self._size = 0
+
+    def __len__(self) -> int:
+        """Items submitted and not finished, those that were taken included."""
+        return self._size
+
+    @property
+    def keys(self) -> int:
+        """How many keys have an unfinished item."""
+        return len(self._lanes)
+
+    def submit(self, item: Item) -> None:
+        """Puts `item` at the end of its lane; if the lane was empty, it is ready to be taken."""
+        lane = self._lanes.setdefault(item.order_key, deque())
+        lane.append(item)
+        self._size += 1
+        if len(lane) == 1:
+            self._ready.append(item)
+
+    def take(self, now: float) -> Item | None:
+        """The next head whose time has come, or None. Its lane is busy until `finish` or `put_back`."""
+        self._promote(now)
+        return self._ready.popleft() if self._ready else None
+
+    def peek(self, now: float) -> Item | None:
+        """What `take` would give, left where it is."""
+        self._promote(now)
+        return self._ready[0] if self._ready else None
+
+    def put_back(self, item: Item, until: float) -> None:
+        """Returns a taken head to its lane: it can be taken again at `until`, and its lane waits for it."""
+        self._sequence += 1
+        heapq.heappush(self._waiting, (until, self._sequence, item))
+
+    def finish(self, item: Item) -> None:
+        """Removes a taken head; the next item of its lane is ready. Raises ValueError if `item` is no head."""
+        lane = self._lanes[item.order_key]
+        if lane[0] is not item:
+            raise ValueError("only the head of a lane can be finished")
+        lane.popleft()
+        self._size -= 1
+        if lane:
+            self._ready.append(lane[0])
+        else:
+            del self._lanes[item.order_key]
+
+    def next_time(self) -> float | None:
+        """When `take` gives something: 0.0 for at once, None if only a submission or a finish can help."""
+        if self._ready:
+            return 0.0
+        return self._waiting[0][0] if self._waiting else None
+
+    def clear(self) -> None:
+        """Drops everything, those that were taken included."""
+        self._lanes.clear()
+        self._ready.clear()
+        self._waiting.clear()
+        self._size = 0
+
+    def _promote(self, now: float) -> None:
+        while self._waiting and self._waiting[0][0] <= now:
+            self._ready.append(heapq.heappop(self._waiting)[2])

@@ -1,0 +1,289 @@
+"""The loop of one workspace: reads what there is room for, hands it on, commits what is settled.
+
+Rules:
+ 1. Polling waits for nothing but records and room: never for a request.
+ 2. Every record that is read is tracked until it is settled, and at most `max_buffered` are.
+ 3. What may be committed is the watermark of each partition; one commit is under way at a time.
+ 4. An assignment is a new epoch. Before it ends, what is on the wire is settled and committed; the rest is dropped, and
+    comes again to whoever reads from the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from connector.delivery.delivery import Delivery
+from connector.delivery.offsets import OffsetTracker
+from connector.errors import KafkaUnavailable
+from connector.types import Event, Outcome, OutcomeKind, Partition, Skipped, Unsendable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine, Mapping
+
+    from connector.delivery.dispatch import Dispatcher
+    from connector.delivery.settle import Settler
+    from connector.metrics import WorkspaceMetrics
+    from connector.types import Record
+
+log = structlog.get_logger()
+
+_POLL_SECONDS = 0.5
+_ROOM_SECONDS = 1.0
+_RETRY_SECONDS = 2.0
+_COMMIT_SECONDS = 1.0
+_LAG_SECONDS = 5.0
+_RECORDS_A_POLL = 100  # so that parsing never keeps the loop for long
+_REVOKE_SECONDS = 40.0  # well under the time that a rebalance waits for us
+
+
+class Source(Protocol):
+    """Where records come from."""
+
+    async def poll(self, partitions: Collection[Partition], room: int, seconds: float) -> list[Record]:
+        """At most `room` records of `partitions`, within `seconds`. Raises KafkaUnavailable."""
+        ...
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commits; False if these partitions are no longer ours. Raises KafkaUnavailable."""
+        ...
+
+    async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """The offset after the last record of each. Raises KafkaUnavailable."""
+        ...
+
+
+class Reader(Protocol):
+    """What makes events of records."""
+
+    def read(self, record: Record) -> Event | Unsendable | Skipped:
+        """What `record` becomes. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Records read and not settled in all, and offsets from a partition's watermark to its last read one."""
+
+    max_buffered: int
+    max_uncommitted: int
+
+
+class Pump:
+    """Reads the records of one workspace, each by the reader of its topic."""
+
+    def __init__(
+        self,
+        workspace: str,
+        source: Source,
+        readers: Mapping[str, Reader],
+        settler: Settler,
+        bounds: Bounds,
+        metrics: WorkspaceMetrics,
+    ) -> None:
+        self._workspace = workspace
+        self._source = source
+        self._readers = readers
+        self._settler = settler
+        self._bounds = bounds
+        self._metrics = metrics
+        self._dispatcher: Dispatcher | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._trackers: dict[Partition, OffsetTracker] = {}
+        self._committed: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        self._committing = asyncio.Lock()
+        self._room = asyncio.Event()
+        self.reading = False
+        self.taken = 0
+
+    def settled(self) -> None:
+        """Tells the pump that there is room."""
+        self._room.set()
+
+    async def run(
+        self, dispatcher: Dispatcher, stop: asyncio.Event, drain_seconds: Callable[[], float]
+    ) -> None:
+        """Reads and sends until `stop`, then settles what is on the wire within `drain_seconds()`, and commits."""
+        self._dispatcher = dispatcher
+        async with asyncio.TaskGroup() as self._group:
+            loops = [
+                self._start(dispatcher.run(), "dispatch"),
+                self._start(self._poll_forever(), "poll"),
+                self._start(self._commit_forever(), "commit"),
+                self._start(self._ask_for_ends_forever(), "lag"),
+            ]
+            await stop.wait()
+            poll = loops[1]
+            poll.cancel()
+            if not await dispatcher.drain(drain_seconds()):
+                log.warning(
+                    "stopped_with_requests_on_the_wire",
+                    workspace=self._workspace,
+                    requests=dispatcher.in_flight,
+                )
+            for loop in loops:
+                loop.cancel()
+        await self._commit()
+        self._end_epoch()
+
+    # What the source tells: connector.kafka.source.Ownership
+
+    def assigned(self, positions: Mapping[Partition, int]) -> None:
+        """Begins an epoch for each partition, at its position."""
+        self._trackers = {partition: OffsetTracker(position) for partition, position in positions.items()}
+        # Not `positions`: where there was no commit yet, the start that was chosen is committed at once, so that it holds
+        # for what arrives while we are away.
+        self._committed = {}
+        self._ends = {}
+        if self._dispatcher is not None:
+            self._dispatcher.resume()
+        self._room.set()
+        log.info("partitions_assigned", workspace=self._workspace, partitions=sorted(map(str, positions)))
+
+    async def revoked(self) -> None:
+        """Ends all epochs: drains, commits, drops the rest."""
+        if self._dispatcher is not None:
+            await self._dispatcher.drain(_REVOKE_SECONDS)
+        await self._commit()
+        self._end_epoch()
+        log.info("partitions_revoked", workspace=self._workspace)
+
+    def taken_by_retention(self, count: int) -> None:
+        """Counts what can no longer be delivered; the watermark steps over the gap with the next record."""
+        self._metrics.taken_by_retention.inc(count)
+        self.taken += count
+
+    # Figures
+
+    @property
+    def buffered(self) -> int:
+        """Records read and not settled."""
+        return sum(tracker.unsettled for tracker in self._trackers.values())
+
+    @property
+    def lag(self) -> int:
+        """Records in the source topics that may not be committed yet."""
+        return sum(max(0, end - self._trackers[each].watermark) for each, end in self._ends.items())
+
+    @property
+    def blocking(self) -> tuple[str, int] | None:
+        """The widest span of uncommitted offsets: the origin that holds it back, and its width."""
+        spans = [(tracker.span, f"{each}/{tracker.watermark}") for each, tracker in self._trackers.items()]
+        span, origin = max(spans, default=(0, ""))
+        return (origin, span) if span else None
+
+    @property
+    def oldest_timestamp_ms(self) -> int | None:
+        """Kafka's time of the oldest record that is read and not settled."""
+        times = [tracker.oldest_timestamp_ms for tracker in self._trackers.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    @property
+    def partitions(self) -> list[str]:
+        """What is assigned to us."""
+        return sorted(map(str, self._trackers))
+
+    # The loops
+
+    async def _poll_forever(self) -> None:
+        while True:
+            try:
+                await self._poll()
+                self.reading = True
+            except KafkaUnavailable as error:
+                self.reading = False
+                log.warning("poll_failed", workspace=self._workspace, why=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _poll(self) -> None:
+        self._room.clear()
+        spans = {each: tracker.span for each, tracker in self._trackers.items()}
+        narrow = [each for each, span in spans.items() if span < self._bounds.max_uncommitted]
+        room = min(_RECORDS_A_POLL, self._bounds.max_buffered - self.buffered) if narrow else 0
+        for record in await self._source.poll(narrow, max(0, room), _POLL_SECONDS):
+            self._accept(record)
+        if room <= 0:
+            await self._until_room()
+        await asyncio.sleep(0)  # a poll that found records at once may not have let the others run
+
+    async def _until_room(self) -> None:
+        try:
+            async with asyncio.timeout(_ROOM_SECONDS):
+                await self._room.wait()
+        except TimeoutError:
+            return
+
+    def _accept(self, record: Record) -> None:
+        tracker = self._trackers.get(Partition(record.topic, record.partition))
+        if tracker is None or self._dispatcher is None:
+            return  # revoked between the fetch and here: whoever has the partition now reads it
+        tracker.start(record.offset, record.timestamp_ms)
+        self._metrics.records_read.inc()
+        match self._readers[record.topic].read(record):
+            case Event() as event:
+                self._dispatcher.submit(Delivery(event, tracker))
+            case Skipped(reason):
+                self._settler.skip(record, reason, tracker)
+            case Unsendable() as fault:
+                self._start(self._refuse(record, fault, tracker), f"dead letter {record.origin}")
+
+    async def _refuse(self, record: Record, fault: Unsendable, tracker: OffsetTracker) -> None:
+        outcome = Outcome(kind=OutcomeKind.REJECTED, reason=fault.reason, detail=fault.detail)
+        log.info(
+            "record_refused",
+            workspace=self._workspace,
+            origin=record.origin,
+            id=fault.id,
+            reason=fault.reason,
+        )
+        await self._settler.settle(record, fault.id, outcome, tracker)
+        self.settled()
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_SECONDS)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        async with self._committing:
+            trackers = self._trackers
+            offsets = {each: tracker.watermark for each, tracker in trackers.items()}
+            news = {each: offset for each, offset in offsets.items() if self._committed.get(each) != offset}
+            if not news:
+                return
+            try:
+                taken = await self._source.commit(news)
+            except KafkaUnavailable as error:
+                taken = False
+                log.warning("commit_failed", workspace=self._workspace, why=str(error))
+            if not taken:
+                self._metrics.commit_failures.inc()
+            elif trackers is self._trackers:
+                self._committed.update(news)
+
+    async def _ask_for_ends_forever(self) -> None:
+        while True:
+            trackers = self._trackers
+            try:
+                ends = await self._source.end_offsets(list(trackers)) if trackers else {}
+                if trackers is self._trackers:
+                    self._ends = ends
+            except KafkaUnavailable as error:
+                log.debug("lag_unknown", workspace=self._workspace, why=str(error))
+            await asyncio.sleep(_LAG_SECONDS)
+
+    def _end_epoch(self) -> None:
+        for tracker in self._trackers.values():
+            tracker.end()
+        self._trackers = {}
+        self._committed = {}
+        self._ends = {}
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        if self._group is None:
+            raise RuntimeError("the pump does not run")
+        return self._group.create_task(work, name=f"{self._workspace}: {name}")

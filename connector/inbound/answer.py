@@ -1,0 +1,81 @@
+"""What the listener can answer: one value for each way in which a call can end. Pure.
+
+`result` is also the metric's label and the log's field. A body is JSON: `{"code", "message"}` for an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from connector.inbound.door import Taken
+
+RETRY_AFTER_SECONDS = 60
+"""SEEN calls twice more, 60 s apart (SEEN callbacks): sooner makes no sense to it, later loses a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to one call. `closes` marks one that leaves the body unread, so that the connection ends with it.
+
+    `id` and `detail` are what the log says beyond the result: neither is sent to the caller.
+    """
+
+    status: int
+    result: str
+    message: str
+    headers: Mapping[str, str]
+    closes: bool = True
+    id: str | None = None
+    detail: str | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The JSON that the caller gets."""
+        if self.status == 200:
+            return orjson.dumps({"result": self.result, "message": self.message})
+        return orjson.dumps({"code": self.result, "message": self.message})
+
+
+_RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+
+NO_SUCH_PATH = Answer(404, "not_found", "there is nothing at this path", {})
+WRONG_METHOD = Answer(405, "wrong_method", "call with POST, PUT or PATCH", {"Allow": "POST, PUT, PATCH"})
+UNAUTHENTICATED = Answer(
+    401,
+    "unauthenticated",
+    "the workspace is unknown or the credentials are wrong",
+    {"WWW-Authenticate": 'Bearer realm="callbacks", Basic realm="callbacks", charset="UTF-8"'},
+)
+WRONG_TYPE = Answer(415, "wrong_type", "the body must be JSON, with a content type that says so", {})
+ENCODED = Answer(
+    415, "wrong_type", "a body with a Content-Encoding is not taken", {"Accept-Encoding": "identity"}
+)
+BUSY = Answer(503, "busy", "too many calls of this workspace at once", _RETRY_AFTER)
+TIMED_OUT = Answer(408, "timed_out", "the body did not arrive in time", {})
+CUT_OFF = Answer(400, "cut_off", "the body ended before it was whole", {})
+
+
+def too_large(max_body_bytes: int) -> Answer:
+    """The answer to a body of more than `max_body_bytes`."""
+    return Answer(413, "too_large", f"a body may have {max_body_bytes} bytes", {})
+
+
+def not_durable(why: str) -> Answer:
+    """The answer to a callback that Kafka did not acknowledge."""
+    message = "the callback could not be made durable: call again"
+    return Answer(503, "not_durable", message, _RETRY_AFTER, closes=False, detail=why)
+
+
+def taken(callback: Taken) -> Answer:
+    """The answer to a callback that is durable: 200, even where it could not be understood."""
+    if callback.reason is None:
+        message = "a video-ready event is in Kafka"
+    else:
+        message = f"kept as a dead letter, calling again would not help: {callback.reason}"
+    return Answer(200, callback.result, message, {}, closes=False, id=callback.id, detail=callback.reason)

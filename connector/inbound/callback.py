@@ -1,0 +1,133 @@
+"""What a callback says: bytes → `VideoReady`, by the workspace's field mapping. Pure and total.
+
+SEEN lets each client agree on the body's shape (SEEN, "Callbacks: the video is ready"), so the fields are JMESPath
+expressions.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import jmespath
+import orjson
+
+from connector.published import VideoReady
+from connector.types import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jmespath.parser import ParsedResult
+
+LINKS = frozenset({"player_url", "video_url", "landing_page_url", "thumbnail_url", "email_thumbnail_url"})
+"""The links that a callback may bring, by their names in `VideoReady`."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackFields:
+    """Where a callback's fields are: compiled JMESPath over its body. `links` holds any of `LINKS`, else ValueError."""
+
+    id: ParsedResult
+    campaign_slug: ParsedResult
+    links: Mapping[str, ParsedResult]
+
+    def __post_init__(self) -> None:
+        if unknown := self.links.keys() - LINKS:
+            raise ValueError(f"no link of a video: {', '.join(sorted(unknown))}")
+
+    @classmethod
+    def compiled(cls, expressions: Mapping[str, str]) -> Self:
+        """The fields of a workspace file's `callback.fields`: `id`, `campaign_slug`, and any of `LINKS`.
+
+        Raises `jmespath.exceptions.JMESPathError` for text that is no expression, KeyError where one of the first two
+        is missing.
+        """
+        links = {name: jmespath.compile(text) for name, text in expressions.items()}
+        return cls(id=links.pop("id"), campaign_slug=links.pop("campaign_slug"), links=links)
+
+
+@dataclass(frozen=True, slots=True)
+class Unintelligible:
+    """A callback that no event can be made of; calling again with the same body would not help."""
+
+    reason: Reason
+    detail: str
+    id: str | None = None
+
+
+def parse_callback(body: bytes, fields: CallbackFields, *, received_at: float) -> VideoReady | Unintelligible:
+    """The video that `body` tells of. Never raises, whatever the bytes.
+
+    An integer id becomes its decimal string, any other id but a string that is not empty is a failure. A link that is
+    absent, null or blank is None; one without a scheme gets `https://` (legacy callbacks lack it). A campaign that is no
+    string is None. `received_at` is Unix seconds.
+    """
+    try:
+        callback = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return Unintelligible(Reason.CALLBACK_NOT_JSON, f"the body is not JSON: {error}")
+    if not isinstance(callback, dict):
+        return Unintelligible(
+            Reason.CALLBACK_NOT_AN_OBJECT, f"the body is not a JSON object but {_kind(callback)}"
+        )
+    try:
+        return _mapped(callback, body, fields, received_at)
+    except Exception as error:  # noqa: BLE001 - an expression is the user's program: JMESPath lets Python's own errors out
+        return Unintelligible(
+            Reason.CALLBACK_MAPPING_FAILED, f"callback.fields: {type(error).__name__}: {error}"
+        )
+
+
+def absolute(link: str) -> str | None:
+    """The link as an absolute URL, None if it is blank. `//host/path` and `host/path` are taken to be https."""
+    link = link.strip()
+    if not link or _SCHEME.match(link):
+        return link or None
+    return f"https://{link.removeprefix('//')}"
+
+
+def _mapped(
+    callback: dict[str, object], body: bytes, fields: CallbackFields, received_at: float
+) -> VideoReady | Unintelligible:
+    video_id = _id(fields.id.search(callback))
+    if video_id is None:
+        return Unintelligible(
+            Reason.CALLBACK_WITHOUT_ID,
+            f"callback.fields.id ({fields.id.expression}) finds no string that is not empty, and no integer",
+        )
+    links: dict[str, str | None] = {}
+    for name, expression in fields.links.items():
+        found = expression.search(callback)
+        if not (found is None or isinstance(found, str)):
+            detail = f"callback.fields.{name} ({expression.expression}) finds {_kind(found)}, not a string"
+            return Unintelligible(Reason.CALLBACK_MAPPING_FAILED, detail, video_id)
+        links[name] = absolute(found or "")
+    campaign = fields.campaign_slug.search(callback)
+    return VideoReady(
+        id=video_id,
+        campaign_slug=campaign if isinstance(campaign, str) else None,
+        found_by="callback",
+        received_at=received_at,
+        raw=body,
+        **links,
+    )
+
+
+def _id(found: object) -> str | None:
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    return found if isinstance(found, str) and found else None
+
+
+def _kind(value: object) -> str:
+    """What JSON calls such a value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    names = {str: "a string", int: "a number", float: "a number", list: "an array", dict: "an object"}
+    return names.get(type(value), "no JSON value")

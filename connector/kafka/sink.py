@@ -1,0 +1,164 @@
+"""Publishing: a message is published when Kafka has acknowledged it with acks=all, and never before.
+
+Rules:
+ 1. One idempotent producer, so retries inside it neither double nor reorder.
+ 2. Its batches never expire, so every wait is bounded here. A message whose wait ran out is not sent a second time: who
+    publishes it again joins the first wait.
+ 3. What is too large for its topic is refused before it is sent: a rejected record would break the producer's partition.
+ 4. A producer that broke all the same is replaced; what it had not acknowledged fails, and is published anew.
+ 5. What is sent and not acknowledged is bounded in bytes; beyond that, publishing fails at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from connector.errors import KafkaUnavailable, PublishRefused
+from connector.kafka.connection import connected, stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from connector.kafka.connection import KafkaConnection
+    from connector.types import Message
+
+    Ack: TypeAlias = asyncio.Future[None]
+
+log = structlog.get_logger()
+
+_MAX_PENDING_BYTES = 64 * 1024 * 1024
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_HARMLESS = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
+
+
+class KafkaSink:
+    """One producer and the messages that it has not acknowledged yet."""
+
+    def __init__(
+        self, connection: KafkaConnection, limits: Mapping[str, int], *, wait_seconds: float, name: str
+    ) -> None:
+        """`limits` are the topics' largest messages in bytes, `wait_seconds` bounds each wait, `name` is for the log."""
+        self._connection = connection
+        self._limits = limits
+        self._wait_seconds = wait_seconds
+        self._name = name
+        self._producer: AIOKafkaProducer | None = None
+        self._replacing = asyncio.Lock()
+        self._pending: dict[tuple[str, Message], Ack] = {}
+        self._pending_bytes = 0
+        self._stopping: set[asyncio.Task[bool]] = set()
+
+    async def start(self) -> None:
+        """Connects. Raises KafkaUnavailable."""
+        self._producer = await self._new_producer()
+
+    async def stop(self, seconds: float) -> None:
+        """Flushes and disconnects within `seconds`; what is not acknowledged by then may still arrive."""
+        producer, self._producer = self._producer, None
+        if producer is not None and not await stopped(producer.stop(), seconds):
+            log.warning("producer_stopped_unflushed", producer=self._name, messages=len(self._pending))
+        for task in self._stopping:
+            task.cancel()
+
+    async def publish(self, topic: str, message: Message) -> None:
+        """Returns when Kafka has acknowledged `message` in `topic`.
+
+        Raises PublishRefused if it is too large for the topic, KafkaUnavailable if it is not acknowledged within the
+        limit: it may arrive all the same, and publishing it again waits for that one.
+        """
+        if message.size > self._limits.get(topic, message.size):
+            raise PublishRefused(f"{message.size} bytes; {topic} takes {self._limits[topic]}")
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                acknowledged = self._pending.get((topic, message)) or await self._send(topic, message)
+                await asyncio.shield(acknowledged)
+        except TimeoutError as error:
+            raise KafkaUnavailable(f"{topic}: not acknowledged within {self._wait_seconds:g} s") from error
+        except _TOO_LARGE as error:
+            await self._replace()
+            raise PublishRefused(f"{topic}: {error}") from error
+        except KafkaError as error:  # KafkaUnavailable is ours, and passes
+            if not isinstance(error, _HARMLESS):
+                await self._replace()
+            raise KafkaUnavailable(f"{topic}: {type(error).__name__}") from error
+
+    async def _send(self, topic: str, message: Message) -> Ack:
+        if self._pending_bytes + message.size > _MAX_PENDING_BYTES:
+            raise KafkaUnavailable(
+                f"{topic}: {self._pending_bytes} bytes wait for their acknowledgement already"
+            )
+        if self._producer is None:
+            await self._replace()
+        producer = self._producer
+        if producer is None:
+            raise KafkaUnavailable(f"{topic}: the producer is stopped")
+        # Neither key nor value fails an assertion inside aiokafka: whoever builds such a message gives it b"".
+        sent: asyncio.Future[Any] = await producer.send(
+            topic, value=message.value, key=message.key, headers=list(message.headers)
+        )
+        # A future of our own, for one that a broken producer abandons must be ended by us and not by its owner.
+        acknowledged: Ack = asyncio.get_running_loop().create_future()
+        sent.add_done_callback(lambda done: _pass_on(done, acknowledged))
+        self._pending[topic, message] = acknowledged
+        self._pending_bytes += message.size
+        acknowledged.add_done_callback(lambda done: self._forget(topic, message, done))
+        return acknowledged
+
+    def _forget(self, topic: str, message: Message, done: Ack) -> None:
+        if self._pending.get((topic, message)) is done:
+            del self._pending[topic, message]
+        self._pending_bytes -= message.size
+        done.exception()  # where nobody waits any more, it is not "never retrieved"
+
+    async def _replace(self) -> None:
+        """Puts a new producer in the place of the broken one; the first of several callers does it for all."""
+        broken = self._producer
+        async with self._replacing:
+            if self._producer is not broken:
+                return
+            log.warning("producer_replaced", producer=self._name, messages=len(self._pending))
+            self._producer = None
+            for acknowledged in list(self._pending.values()):
+                acknowledged.set_exception(KafkaUnavailable("the producer broke"))
+            if broken is not None:
+                task = asyncio.create_task(
+                    stopped(broken.stop(), self._wait_seconds), name=f"{self._name}: stop"
+                )
+                self._stopping.add(task)
+                task.add_done_callback(self._stopping.discard)
+            self._producer = await self._new_producer()
+
+    async def _new_producer(self) -> AIOKafkaProducer:
+        return await connected(
+            lambda: AIOKafkaProducer(
+                **self._connection.arguments(),
+                enable_idempotence=True,
+                acks="all",
+                # Each topic's own limit is checked before; the producer's must not be lower than the highest of them.
+                max_request_size=max(self._limits.values(), default=1_048_576) + 1024,
+            ),
+            AIOKafkaProducer.stop,
+            self._name,
+        )
+
+
+def _pass_on(sent: asyncio.Future[Any], acknowledged: Ack) -> None:
+    if acknowledged.done():
+        return
+    if sent.cancelled():
+        acknowledged.set_exception(KafkaUnavailable("the producer was stopped"))
+    elif (error := sent.exception()) is not None:
+        acknowledged.set_exception(error)
+    else:
+        acknowledged.set_result(None)

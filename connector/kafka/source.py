@@ -1,0 +1,221 @@
+"""Reading: one consumer for a workspace. It fetches what there is room for, commits what it is told, and decides nothing.
+
+Rules:
+ 1. Offsets are committed only from outside; a partition without a commit begins where its source says.
+ 2. Every rebalance revokes all and assigns anew (aiokafka is eager): each assignment is a new epoch.
+ 3. A partition gives no records before its start is settled; what retention took is counted and said.
+ 4. Polling never stops: where nothing has room, it is done without taking anything, so that the group keeps us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
+
+from connector.errors import KafkaUnavailable
+from connector.kafka.connection import START_SECONDS, connected, stopped
+from connector.types import Partition, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from aiokafka.structs import ConsumerRecord
+
+    from connector.kafka.connection import KafkaConnection
+
+log = structlog.get_logger()
+
+_CALL_SECONDS = 10.0
+_EARLIEST, _LATEST = "earliest", "latest"
+REBALANCE_SECONDS = 60.0
+"""How long the group waits for a member to drain and rejoin."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """`starts` says for each topic where it begins without a commit: earliest, latest, or a time in Unix seconds."""
+
+    group_id: str
+    starts: Mapping[str, str | float]
+    session_timeout_seconds: float
+
+
+class Ownership(Protocol):
+    """What the source tells its reader."""
+
+    def assigned(self, positions: Mapping[Partition, int]) -> None:
+        """These partitions are ours, in a new epoch; each is read from its position on."""
+        ...
+
+    async def revoked(self) -> None:
+        """Everything is about to be taken: drain and commit before this returns. Must end within the rebalance's time."""
+        ...
+
+    def taken_by_retention(self, count: int) -> None:
+        """`count` offsets were deleted before they were read."""
+        ...
+
+
+class KafkaSource:
+    """The source topics of one workspace, read in one consumer group."""
+
+    def __init__(self, connection: KafkaConnection, settings: SourceSettings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+        self._ownership: Ownership | None = None
+        self._unplaced: set[TopicPartition] = set()
+
+    async def start(self, ownership: Ownership) -> None:
+        """Joins the group; `ownership` hears of partitions from then on. Raises KafkaUnavailable."""
+        self._ownership = ownership
+        self._consumer = await connected(
+            self._new_consumer, AIOKafkaConsumer.stop, f"joining the group {self._settings.group_id}"
+        )
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        settings = self._settings
+        consumer = AIOKafkaConsumer(
+            **self._connection.arguments(),
+            group_id=settings.group_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=int(settings.session_timeout_seconds * 1000),
+            heartbeat_interval_ms=int(settings.session_timeout_seconds * 100),
+            rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
+        )
+        consumer.subscribe(list(settings.starts), listener=_Listener(self))
+        return consumer
+
+    async def stop(self, seconds: float) -> None:
+        """Leaves the group within `seconds`. Revokes nothing: drain and commit before."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None and not await stopped(consumer.stop(), seconds):
+            log.warning("consumer_stopped_dirty", group_id=self._settings.group_id)
+
+    async def poll(self, partitions: Collection[Partition], room: int, seconds: float) -> list[Record]:
+        """Up to `room` records of `partitions`, within `seconds`; none of them if there are none or no room.
+
+        Raises KafkaUnavailable where the broker refuses.
+        """
+        consumer = self._started()
+        try:
+            await self._place()
+            wanted = [TopicPartition(each.topic, each.number) for each in partitions] if room else []
+            # A partition that cannot exist keeps the poll alive and leaves what is prefetched where it is, where a
+            # pause would throw it away.
+            nothing = [] if wanted else [TopicPartition(next(iter(self._settings.starts)), -1)]
+            found = await consumer.getmany(
+                *wanted, *nothing, timeout_ms=int(seconds * 1000) if wanted else 0, max_records=max(1, room)
+            )
+        except OffsetOutOfRangeError as error:
+            await self._skip_deleted(error.args[0])
+            return []
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnavailable(f"reading: {type(error).__name__}: {error}") from error
+        return [record_of(each) for records in found.values() for each in records]
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commits; False if the group has moved on and these offsets are no longer ours. Raises KafkaUnavailable."""
+        commit = {TopicPartition(each.topic, each.number): offset for each, offset in offsets.items()}
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                await self._started().commit(commit)
+        except (CommitFailedError, IllegalStateError):
+            return False
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnavailable(f"committing: {type(error).__name__}") from error
+        return True
+
+    async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """The offset after the last record of each partition. Raises KafkaUnavailable."""
+        wanted = [TopicPartition(each.topic, each.number) for each in partitions]
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                ends = await self._started().end_offsets(wanted)
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnavailable(f"asking for end offsets: {type(error).__name__}") from error
+        return {Partition(each.topic, each.partition): offset for each, offset in ends.items()}
+
+    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """Called in the rebalance, without heartbeats: only notes what is to be placed."""
+        self._unplaced = set(partitions)
+
+    async def on_revoked(self) -> None:
+        """Called in the rebalance, while heartbeats go on."""
+        self._unplaced.clear()
+        if self._ownership is not None:
+            await self._ownership.revoked()
+
+    async def _place(self) -> None:
+        """Settles where each newly assigned partition begins, then hands it over."""
+        if not self._unplaced:
+            return
+        consumer, unplaced = self._started(), frozenset(self._unplaced)
+        async with asyncio.timeout(START_SECONDS):
+            positions: dict[Partition, int] = {}
+            for each in unplaced:
+                position = await consumer.committed(each)
+                if position is None:
+                    position = await self._start_of(each)
+                    consumer.seek(each, position)
+                positions[Partition(each.topic, each.partition)] = position
+        # A rebalance may have come in between: then these positions are of an epoch that is over.
+        if self._unplaced == unplaced and self._ownership is not None:
+            self._unplaced.clear()
+            self._ownership.assigned(positions)
+
+    async def _start_of(self, partition: TopicPartition) -> int:
+        consumer, start = self._started(), self._settings.starts[partition.topic]
+        if start == _EARLIEST:
+            return int((await consumer.beginning_offsets([partition]))[partition])
+        if start != _LATEST:
+            found = (await consumer.offsets_for_times({partition: int(float(start) * 1000)}))[partition]
+            if found is not None:
+                return int(found.offset)
+        return int((await consumer.end_offsets([partition]))[partition])
+
+    async def _skip_deleted(self, positions: Mapping[TopicPartition, int]) -> None:
+        consumer = self._started()
+        beginnings = await consumer.beginning_offsets(list(positions))
+        for each, position in positions.items():
+            consumer.seek(each, beginnings[each])
+            lost = beginnings[each] - position
+            log.error("records_taken_by_retention", topic=each.topic, partition=each.partition, count=lost)
+            if self._ownership is not None:
+                self._ownership.taken_by_retention(lost)
+
+    def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise KafkaUnavailable("the consumer is not started")
+        return self._consumer
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, source: KafkaSource) -> None:
+        self._source = source
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's signature; all are revoked
+        await self._source.on_revoked()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._source.on_assigned(assigned)
+
+
+def record_of(found: ConsumerRecord[Any, Any]) -> Record:
+    """A record as aiokafka gives it, as a value of ours."""
+    return Record(
+        topic=found.topic,
+        partition=found.partition,
+        offset=found.offset,
+        timestamp_ms=found.timestamp,
+        key=found.key,
+        value=found.value,
+        headers=tuple(found.headers),
+    )

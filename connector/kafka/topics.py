@@ -1,0 +1,80 @@
+"""Topics: which are there, what they take, and making those that are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from connector.errors import KafkaUnavailable, TopicsMissing
+from connector.kafka.connection import connected, stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from connector.kafka.connection import KafkaConnection
+
+_STOP_SECONDS = 5.0
+DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
+"""Kafka's own default of max.message.bytes: assumed where a broker does not let us read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTopics:
+    """How missing topics are made; None: they are not, they are named."""
+
+    partitions: int
+    replication_factor: int
+
+
+async def prepare_topics(
+    connection: KafkaConnection, topics: Collection[str], create: NewTopics | None
+) -> dict[str, int]:
+    """Makes sure that `topics` exist; returns the largest message that each takes, in bytes.
+
+    Raises TopicsMissing if some do not exist and `create` is None, KafkaUnavailable if Kafka does not answer.
+    """
+    admin = await connected(
+        lambda: AIOKafkaAdminClient(**connection.arguments()),
+        AIOKafkaAdminClient.close,
+        "looking at the topics",
+    )
+    try:
+        missing = sorted(set(topics) - set(await admin.list_topics()))
+        if missing and create is None:
+            raise TopicsMissing(missing)
+        if missing and create is not None:
+            await _create(admin, missing, create)
+        return await _limits(admin, topics)
+    except KafkaError as error:
+        raise KafkaUnavailable(f"looking at the topics: {error}") from error
+    finally:
+        await stopped(admin.close(), _STOP_SECONDS)
+
+
+async def _create(admin: AIOKafkaAdminClient, names: list[str], how: NewTopics) -> None:
+    new = [NewTopic(name, how.partitions, how.replication_factor) for name in names]
+    response: Any = await admin.create_topics(new)
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        # Another replica may have been quicker.
+        if code and error is not TopicAlreadyExistsError:
+            raise KafkaUnavailable(f"the topic {name} cannot be made: {error.__name__}")
+
+
+async def _limits(admin: AIOKafkaAdminClient, topics: Collection[str]) -> dict[str, int]:
+    wanted = [
+        ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": None})
+        for topic in sorted(set(topics))
+    ]
+    limits = dict.fromkeys(topics, DEFAULT_MAX_MESSAGE_BYTES)
+    responses: list[Any] = await admin.describe_configs(wanted)
+    for response in responses:
+        for _, _, _, topic, entries in response.resources:
+            for name, value, *_ in entries:
+                if name == "max.message.bytes" and value is not None:
+                    limits[topic] = int(value)
+    return limits

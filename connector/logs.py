@@ -1,0 +1,83 @@
+"""The log: one structured line for each thing that happened, cleaned of secrets before it is written.
+
+Lines go to standard error: JSON for machines, or a console format for people. Customer data is not logged above DEBUG:
+ids, keys and coordinates only, and those are hashed where the configuration says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import orjson
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+    from connector.config.model import LoggingConfig
+
+_PERSONAL = ("id", "key")
+
+
+def configure_logs(settings: LoggingConfig, clean: Callable[[object], object]) -> None:
+    """Sets up structlog, and the standard library's logging of the packages that we use, for the whole process.
+
+    `clean` is given every value of a line and returns it without secrets.
+    """
+    render: list[Processor]
+    if settings.format == "json":
+        render = [
+            structlog.processors.format_exc_info,
+            _cleaner(clean),
+            structlog.processors.JSONRenderer(_json),
+        ]
+    else:
+        render = [
+            structlog.processors.format_exc_info,
+            _cleaner(clean),
+            structlog.dev.ConsoleRenderer(colors=False),
+        ]
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([_hashed_ids] if settings.ids == "hashed" else []),
+    ]
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[*_FOREIGN, *render], foreign_pre_chain=shared)
+    )
+    # Other packages speak at WARNING; their INFO is chatter about connections, and may name what they carry.
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+_FOREIGN: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+
+
+def _cleaner(clean: Callable[[object], object]) -> Processor:
+    def process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {name: clean(value) for name, value in event.items()}
+
+    return process
+
+
+def _hashed_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for name in _PERSONAL:
+        if event.get(name) is not None:
+            event[name] = hashlib.sha256(str(event[name]).encode("utf-8", "replace")).hexdigest()[:16]
+    return event
+
+
+def _json(event: EventDict, **_options: object) -> str:
+    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()

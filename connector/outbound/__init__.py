@@ -1,0 +1,1 @@
+"""Events to SEEN: what a record becomes, and the destination for each API."""

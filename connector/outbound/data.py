@@ -1,0 +1,38 @@
+"""The destination for SEEN's platform API: create data, a batch of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from connector.seen.verdict import judge, sight
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connector.seen.client import SeenClient
+    from connector.seen.quota import Permit
+    from connector.types import Event, Sighting, Verdict
+
+
+class DataDestination:
+    """Posts each event as one JSON object (SEEN API 2.0, create data: arrays are refused)."""
+
+    max_items: Final = 1
+
+    def __init__(self, client: SeenClient) -> None:
+        self._client = client
+
+    async def send(self, batch: Sequence[Event], permit: Permit) -> list[Verdict]:
+        """Sends the one event of `batch`. Raises ValueError for a batch of another size."""
+        (event,) = batch
+        return [judge(await self._client.create(event.body, permit), event.id)]
+
+    async def look_up(self, event: Event, permit: Permit) -> Sighting:
+        """Asks SEEN whether it has `event` with these values."""
+        return sight(await self._client.get(event.id, permit), orjson.loads(event.body))
+
+    async def renew_credentials(self) -> None:
+        """Reads the secret anew."""
+        await self._client.renew_credentials()

@@ -1,0 +1,166 @@
+"""What a record becomes: an event for SEEN, something to be skipped, or a dead letter that says why.
+
+Rules, in order; the first that applies decides:
+ 1. A record over the size limit is not parsed.
+ 2. Neither key nor value is an empty record; a null value alone is a tombstone.
+ 3. The value is one JSON object, as RFC 8259 has it, whose numbers survive being written again.
+ 4. `where` decides whether it is meant for SEEN.
+ 5. `properties` say what is sent; a path that leads nowhere, or to null, sends nothing. Without them, a flat object is
+    sent as it is.
+ 6. What is sent obeys SEEN's rules for ids, names and images.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import orjson
+from jmespath.exceptions import JMESPathError
+
+from connector.seen.payload import encode, image_fault, json_type, with_string_id
+from connector.types import Event, Reason, Skipped, Unsendable
+
+if TYPE_CHECKING:
+    from connector.types import Record
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_STRING_OR_NUMBER = re.compile(
+    rb'"(?:[^"\\]|\\.)*"|(?P<integer>-?[0-9]+)(?P<rest>(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'
+)
+_NO_JSON_WORDS = re.compile(rb"\b(?:NaN|Infinity)\b")
+# What a JMESPath expression can raise on data that its author did not think of: `to_string` of deep nesting, say.
+_EXPRESSION_ERRORS = (JMESPathError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
+
+
+class Expression(Protocol):
+    """A compiled JMESPath expression."""
+
+    def search(self, value: Any) -> Any:
+        """What the expression selects of `value`; raises JMESPathError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How the records of one source become events. Sizes in bytes."""
+
+    where: Expression | None
+    properties: tuple[tuple[str, Expression], ...] | None
+    tombstones: Literal["reject", "skip"]
+    images: tuple[str, ...]
+    on_bad_image: Literal["reject", "drop"]
+    max_record_bytes: int
+    max_request_bytes: int
+
+    def read(self, record: Record) -> Event | Unsendable | Skipped:
+        """What `record` becomes. Never raises: whatever the bytes are, there is an answer."""
+        if record.value is None:
+            return self._without_value(record)
+        if len(record.value) > self.max_record_bytes:
+            detail = f"the record's value has {len(record.value)} bytes, delivery.max_record_bytes is {self.max_record_bytes}"
+            return Unsendable(Reason.RECORD_TOO_LARGE, detail)
+        parsed = parse(record.value)
+        if isinstance(parsed, Unsendable):
+            return parsed
+        try:
+            if self.where is not None and not _truthy(self.where.search(parsed)):
+                return Skipped(Reason.FILTERED)
+        except _EXPRESSION_ERRORS as error:
+            return Unsendable(Reason.MAPPING_FAILED, f"`where` failed: {error}")
+        return self._event(record, parsed)
+
+    def _without_value(self, record: Record) -> Unsendable | Skipped:
+        if record.key is None:
+            return Unsendable(Reason.EMPTY_RECORD, "the record has neither key nor value")
+        if self.tombstones == "skip":
+            return Skipped(Reason.TOMBSTONE)
+        detail = "the record is a tombstone (its value is null): SEEN has nothing to make of it"
+        return Unsendable(Reason.TOMBSTONE, detail)
+
+    def _event(self, record: Record, parsed: dict[str, Any]) -> Event | Unsendable:
+        selected = self._select(parsed)
+        if isinstance(selected, Unsendable):
+            return selected
+        properties = with_string_id(selected)
+        if isinstance(properties, Unsendable):
+            return properties
+        event_id: str = properties["id"]
+        properties = self._with_good_images(properties)
+        body = (
+            properties if isinstance(properties, Unsendable) else encode(properties, self.max_request_bytes)
+        )
+        if isinstance(body, Unsendable):
+            return Unsendable(body.reason, body.detail, event_id)
+        order_key = event_id.encode() if record.key is None else record.key
+        return Event(record=record, id=event_id, order_key=order_key, body=body)
+
+    def _select(self, parsed: dict[str, Any]) -> dict[str, Any] | Unsendable:
+        if self.properties is None:
+            for name, value in parsed.items():
+                if isinstance(value, dict | list):
+                    detail = (
+                        f"{name[:40]!r} is {json_type(value)}: without `properties` an event must be flat"
+                    )
+                    return Unsendable(Reason.MAPPING_FAILED, detail)
+            return parsed
+        selected: dict[str, Any] = {}
+        for name, expression in self.properties:
+            try:
+                value = expression.search(parsed)
+            except _EXPRESSION_ERRORS as error:
+                return Unsendable(Reason.MAPPING_FAILED, f"the property {name!r} cannot be mapped: {error}")
+            if value is not None:
+                selected[name] = value
+        return selected
+
+    def _with_good_images(self, properties: dict[str, Any]) -> dict[str, Any] | Unsendable:
+        good = dict(properties)
+        for name in self.images:
+            fault = image_fault(good[name]) if name in good else None
+            if fault is not None and self.on_bad_image == "reject":
+                return Unsendable(Reason.BAD_IMAGE, f"the image {name!r} cannot be used: {fault}")
+            if fault is not None:
+                del good[name]
+        return good
+
+
+def parse(value: bytes) -> dict[str, Any] | Unsendable:
+    """The JSON object in `value`, or why there is none, with line and column where they are known."""
+    try:
+        parsed = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        return _no_json(value, str(error))
+    if not isinstance(parsed, dict):
+        return Unsendable(Reason.NOT_AN_OBJECT, f"a JSON object is expected, this is {json_type(parsed)}")
+    if _LONG_NUMBER.search(value) and _has_huge_integer(value):
+        detail = "an integer beyond 64 bits would lose digits on its way; send it as a string"
+        return Unsendable(Reason.NUMBER_OUT_OF_RANGE, detail)
+    return parsed
+
+
+def _no_json(value: bytes, complaint: str) -> Unsendable:
+    if "depth limit" in complaint:
+        return Unsendable(Reason.TOO_DEEP, f"the JSON is nested too deeply: {complaint}")
+    if "infinity when parsed" in complaint:
+        return Unsendable(Reason.NUMBER_OUT_OF_RANGE, f"a number is too large: {complaint}")
+    if "surrogate" in complaint and b"\\u" in value:
+        return Unsendable(Reason.NOT_JSON, f"half of a surrogate pair is no character: {complaint}")
+    if _NO_JSON_WORDS.search(value):
+        return Unsendable(Reason.NOT_JSON, f"NaN and Infinity are no JSON: {complaint}")
+    return Unsendable(Reason.NOT_JSON, f"the value is no JSON: {complaint}")
+
+
+def _has_huge_integer(value: bytes) -> bool:
+    """Whether an integer is in it that orjson reads as a float, silently, with other digits."""
+    for token in _STRING_OR_NUMBER.finditer(value):
+        integer = token["integer"]
+        if integer and not token["rest"] and (len(integer) > 20 or not -(2**63) <= int(integer) < 2**64):
+            return True
+    return False
+
+
+def _truthy(value: object) -> bool:
+    """JMESPath's own notion: false, null and whatever is empty are false; zero is true."""
+    return value is not None and value is not False and value not in ("", [], {})

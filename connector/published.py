@@ -1,0 +1,192 @@
+"""What the connector publishes: CloudEvents 1.0 in Kafka's binary mode, their data JSON. docs/events.md shows each.
+
+An event's id is a function of what happened, never of when it was published: whatever is published twice has the same
+id both times. The key is the `id` as SEEN knows it, so that one id's events keep their order downstream.
+
+The data holds the fields that came: what is not known is left out, never null.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import orjson
+from cloudevents.core.bindings.kafka import to_binary
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from connector.text import cut, moment, rfc3339, well_formed
+from connector.types import Message, OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from connector.types import Headers, Outcome, Record
+
+VIDEO_READY = "seen.video.ready.v1"
+OUTCOME_TYPES = {
+    OutcomeKind.ACCEPTED: "seen.data.accepted.v1",
+    OutcomeKind.REJECTED: "seen.data.rejected.v1",
+    OutcomeKind.EXPIRED: "seen.data.expired.v1",
+}
+"""The event type for each kind of outcome that is published; `skipped` is not."""
+
+MAX_ID_BYTES = 16_384
+"""A longer id is left out of an outcome, a longer record key is named by its SHA-256: an outcome fits any topic."""
+MAX_DETAIL_BYTES = 2_048
+
+_LAST_KAFKA_TIME_MS = 253_402_300_799_999  # the end of the year 9999, where RFC 3339 ends
+# W3C Trace Context writes 55 characters, later versions may write more. What is no ASCII would break CloudEvents readers.
+_TRACEPARENT = re.compile(rb"[!-~]{1,256}")
+_VIDEO_NAMESPACE = uuid.UUID("e60fa8ef-3a0c-4e42-b272-7e45b2dd94b0")  # fixed for ever: event ids rest on it
+_JSON = JSONFormat()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoReady:
+    """A video that can be watched. Links are absolute URLs, None where SEEN named none; `received_at` is Unix seconds.
+
+    `raw` is the whole JSON object that told of it, in UTF-8, as it came: its numbers and its depth survive unchanged.
+    """
+
+    id: str
+    found_by: Literal["callback", "reconciliation"]
+    received_at: float
+    raw: bytes
+    player_url: str | None = None
+    video_url: str | None = None
+    landing_page_url: str | None = None
+    thumbnail_url: str | None = None
+    email_thumbnail_url: str | None = None
+    campaign_slug: str | None = None
+
+
+def outcome_message(
+    workspace: str, record: Record, event_id: str | None, outcome: Outcome, *, now: float
+) -> Message:
+    """The event that tells how `record` ended; its CloudEvents id is the record's origin.
+
+    `event_id` is the id as SEEN knows it, None where it is unknown; one that is empty or longer than `MAX_ID_BYTES`
+    counts as unknown. Then there is no subject, and the key is the record's. `now` (Unix seconds) is the event's time
+    where no attempt was made. The result is bounded, whatever the record holds. Raises ValueError for `skipped`.
+    """
+    if outcome.kind not in OUTCOME_TYPES:
+        raise ValueError(f"an outcome of kind {outcome.kind} is not published")
+    known_id = _known_id(event_id)
+    happened_at = now if outcome.last_attempt_at is None else outcome.last_attempt_at
+    attributes = _attributes(OUTCOME_TYPES[outcome.kind], workspace, record.origin, known_id, happened_at)
+    data = {
+        "id": known_id,
+        "origin": _origin(record),
+        "attempts": outcome.attempts,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "detail": cut(outcome.detail, MAX_DETAIL_BYTES) or None,
+        "first_attempt_at": _when(outcome.first_attempt_at),
+        "last_attempt_at": _when(outcome.last_attempt_at),
+    }
+    key = _bounded_key(record.key) if known_id is None else known_id.encode()
+    return _message(attributes, data, key, _trace(record.headers))
+
+
+def video_ready_message(workspace: str, video: VideoReady) -> Message:
+    """The event that tells that `video` can be watched, however we heard of it. Its key is the video's id."""
+    attributes = _attributes(
+        VIDEO_READY, workspace, video_event_id(workspace, video), well_formed(video.id), video.received_at
+    )
+    data = {
+        "id": video.id,
+        "player_url": video.player_url,
+        "video_url": video.video_url,
+        "landing_page_url": video.landing_page_url,
+        "thumbnail_url": video.thumbnail_url,
+        "email_thumbnail_url": video.email_thumbnail_url,
+        "campaign_slug": video.campaign_slug,
+        "found_by": video.found_by,
+        "received_at": _when(video.received_at),
+        "raw": orjson.Fragment(video.raw),
+    }
+    return _message(attributes, data, well_formed(video.id).encode())
+
+
+def video_event_id(workspace: str, video: VideoReady) -> str:
+    """A UUIDv5 of workspace, campaign, id and the video's link: player_url, else landing_page_url, else none.
+
+    A callback that comes twice, and a look-up that finds the same video, give the same id.
+    """
+    link = video.player_url or video.landing_page_url
+    # JSON text is unambiguous: no choice of names can make two different videos meet in one id.
+    name = json.dumps([workspace, video.campaign_slug, video.id, link])
+    return str(uuid.uuid5(_VIDEO_NAMESPACE, name))
+
+
+def _attributes(
+    event_type: str, workspace: str, event_id: str, subject: str | None, happened_at: float
+) -> dict[str, object]:
+    attributes: dict[str, object] = {
+        "specversion": "1.0",
+        "type": event_type,
+        "source": f"/workspaces/{workspace}",
+        "id": event_id,
+        "time": moment(happened_at),
+        "datacontenttype": "application/json",
+    }
+    return attributes if subject is None else {**attributes, "subject": subject}
+
+
+def _message(
+    attributes: dict[str, object], data: Mapping[str, object], key: bytes | None, more: Headers = ()
+) -> Message:
+    came = {
+        name: well_formed(value) if isinstance(value, str) else value
+        for name, value in data.items()
+        if value is not None
+    }
+    binary = to_binary(CloudEvent(attributes, orjson.dumps(came)), _JSON)
+    return Message(key=key, value=binary.value, headers=(*binary.headers.items(), *more))
+
+
+def _known_id(event_id: str | None) -> str | None:
+    if not event_id:
+        return None
+    clean = well_formed(event_id)
+    return clean if len(clean.encode()) <= MAX_ID_BYTES else None
+
+
+def _origin(record: Record) -> dict[str, object]:
+    origin: dict[str, object] = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+    }
+    if 0 <= record.timestamp_ms <= _LAST_KAFKA_TIME_MS:  # Kafka writes -1 where there is none
+        origin["timestamp"] = rfc3339(record.timestamp_ms / 1000)
+    if record.key is None:
+        return origin
+    if len(record.key) > MAX_ID_BYTES:
+        return {**origin, "key_sha256": hashlib.sha256(record.key).hexdigest()}
+    try:
+        return {**origin, "key": record.key.decode()}
+    except UnicodeDecodeError:
+        return {**origin, "key_base64": base64.b64encode(record.key).decode()}
+
+
+def _bounded_key(key: bytes | None) -> bytes | None:
+    if key is None or len(key) <= MAX_ID_BYTES:
+        return key
+    return hashlib.sha256(key).hexdigest().encode()
+
+
+def _trace(headers: Headers) -> Headers:
+    found = [value for name, value in headers if name == "traceparent" and value is not None]
+    return tuple(("traceparent", value) for value in found[-1:] if _TRACEPARENT.fullmatch(value))
+
+
+def _when(seconds: float | None) -> str | None:
+    return None if seconds is None else rfc3339(seconds)

@@ -1,0 +1,31 @@
+"""SEEN as its documents describe it, over real HTTP: a second reading of the facts that shares no code with the first.
+
+Read `settings`, `workspaces` (what SEEN answers), `arrivals` (how the limit is counted), `journey` (videos and their
+callbacks), `faults` (what may go wrong), `server` and `control` (the routes); `emulator` holds it together.
+"""
+
+from connector.sandbox.emulator.arrivals import Arrival
+from connector.sandbox.emulator.emulator import Emulator
+from connector.sandbox.emulator.faults import Fault
+from connector.sandbox.emulator.journey import CallbackMade
+from connector.sandbox.emulator.settings import (
+    Callback,
+    EmulatorSettings,
+    Quota,
+    WorkspaceSettings,
+    basic,
+    bearer,
+)
+
+__all__ = [
+    "Arrival",
+    "Callback",
+    "CallbackMade",
+    "Emulator",
+    "EmulatorSettings",
+    "Fault",
+    "Quota",
+    "WorkspaceSettings",
+    "basic",
+    "bearer",
+]

@@ -1,0 +1,44 @@
+"""SEEN's documented answers, to the letter (platform API 2.0)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+_TOO_MANY_REQUESTS = (
+    '<!doctype html><meta charset="utf-8">'
+    '<meta name=viewport content="width=device-width, initial-scale=1">'
+    "<title>429</title>429 Too Many Requests"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back. `starts_journey` names the item whose creation it announces, None for all other answers."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    starts_journey: str | None = None
+
+
+def as_json(status: int, document: object, *, starts_journey: str | None = None) -> Answer:
+    """An answer of one JSON document."""
+    return Answer(status, orjson.dumps(document), starts_journey=starts_journey)
+
+
+def refusal(status: int, code: str, message: str) -> Answer:
+    """An answer in the form of SEEN's errors."""
+    return as_json(status, {"code": code, "message": message})
+
+
+BAD_BODY = refusal(400, "ErrRequestBody", "a JSON object is expected")
+UNAUTHENTICATED = refusal(401, "ErrUnauthenticated", "api key invalid")
+ID_MUST_BE_A_STRING = refusal(500, "ErrInvalidRequest", "ID must be a string")
+TOO_MANY_REQUESTS = Answer(429, _TOO_MANY_REQUESTS.encode(), "text/html; charset=utf-8")
+# The documents name these statuses and say that they come as JSON; the codes and messages are ours.
+UNKNOWN_WORKSPACE = refusal(404, "ErrNotFound", "workspace not found")
+UNKNOWN_ITEM = refusal(404, "ErrNotFound", "data not found")
+BAD_QUERY = refusal(400, "ErrInvalidRequest", "q must be property:value, limit and offset whole numbers")
+METHOD_NOT_ALLOWED = refusal(405, "ErrMethodNotAllowed", "method not allowed")

@@ -1,0 +1,123 @@
+"""The control routes, `/_control/...`: the methods of `Emulator` over HTTP, JSON in and out. See docs/emulator.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+from connector.errors import SandboxError
+from connector.sandbox.emulator.faults import Fault
+from connector.sandbox.emulator.settings import Callback, Quota
+
+if TYPE_CHECKING:
+    from connector.sandbox.emulator.emulator import Emulator
+
+T = TypeVar("T")
+_WORKSPACE = "/_control/workspaces/{workspace}"
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    seconds: float
+
+
+_FAULTS = TypeAdapter(list[Fault])
+_TOKENS = TypeAdapter(tuple[str, ...])
+_QUOTA = TypeAdapter(Quota)
+_CALLBACK: TypeAdapter[Callback | None] = TypeAdapter(Callback | None)
+_OUTAGE = TypeAdapter(_Outage)
+
+
+class Control:
+    """The control routes of one emulator. Bad JSON is answered 400, an unknown workspace 404, both with a message."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def routes(self) -> list[web.RouteDef]:
+        """Everything under `/_control`; nothing of it counts for any quota."""
+        return [
+            web.get("/_control/summary", self._summary),
+            web.get("/_control/arrivals", self._arrivals),
+            web.get("/_control/callbacks", self._callbacks),
+            web.get("/_control/faults", self._faults),
+            web.post("/_control/faults", self._fail),
+            web.delete("/_control/faults", self._clear_faults),
+            web.post("/_control/outage", self._outage),
+            web.post("/_control/reset", self._reset),
+            web.put(f"{_WORKSPACE}/tokens", self._set_tokens),
+            web.put(f"{_WORKSPACE}/quota", self._set_quota),
+            web.put(f"{_WORKSPACE}/callback", self._set_callback),
+        ]
+
+    async def _summary(self, _request: web.Request) -> web.Response:
+        return _json(self._emulator.summary())
+
+    async def _arrivals(self, request: web.Request) -> web.Response:
+        found = self._emulator.arrivals(request.query.get("workspace"), request.query.get("id"))
+        return _json([{**asdict(each), "body": each.body.decode(errors="replace")} for each in found])
+
+    async def _callbacks(self, _request: web.Request) -> web.Response:
+        return _json([asdict(each) for each in self._emulator.callbacks()])
+
+    async def _faults(self, _request: web.Request) -> web.Response:
+        return _json([asdict(each) for each in self._emulator.faults()])
+
+    async def _fail(self, request: web.Request) -> web.Response:
+        for fault in await _body(request, _FAULTS):
+            self._emulator.fail(fault)
+        return await self._faults(request)
+
+    async def _clear_faults(self, request: web.Request) -> web.Response:
+        self._emulator.clear_faults()
+        return await self._faults(request)
+
+    async def _outage(self, request: web.Request) -> web.Response:
+        wanted = await _body(request, _OUTAGE)
+        try:
+            self._emulator.outage(wanted.seconds)
+        except SandboxError as error:
+            raise _refusal(web.HTTPConflict, str(error)) from error
+        return web.Response(status=202)
+
+    async def _reset(self, _request: web.Request) -> web.Response:
+        self._emulator.reset()
+        return web.Response(status=204)
+
+    async def _set_tokens(self, request: web.Request) -> web.Response:
+        self._emulator.set_tokens(self._workspace(request), *await _body(request, _TOKENS))
+        return web.Response(status=204)
+
+    async def _set_quota(self, request: web.Request) -> web.Response:
+        self._emulator.set_quota(self._workspace(request), await _body(request, _QUOTA))
+        return web.Response(status=204)
+
+    async def _set_callback(self, request: web.Request) -> web.Response:
+        self._emulator.set_callback(self._workspace(request), await _body(request, _CALLBACK))
+        return web.Response(status=204)
+
+    def _workspace(self, request: web.Request) -> str:
+        name = request.match_info["workspace"]
+        if name not in self._emulator.workspaces():
+            raise _refusal(web.HTTPNotFound, f"no workspace {name}")
+        return name
+
+
+async def _body(request: web.Request, shape: TypeAdapter[T]) -> T:
+    try:
+        return shape.validate_json(await request.read())
+    except ValidationError as error:
+        raise _refusal(web.HTTPBadRequest, str(error)) from error
+
+
+def _refusal(kind: type[web.HTTPError], message: str) -> web.HTTPError:
+    return kind(text=orjson.dumps({"message": message}).decode(), content_type="application/json")
+
+
+def _json(document: object) -> web.Response:
+    return web.Response(body=orjson.dumps(document), content_type="application/json")

@@ -1,0 +1,105 @@
+"""Faults on order: what goes wrong with which requests. Pure: time comes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import ConfigDict, with_config
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is done to the requests that it matches, in place of SEEN's own answer. They count for the quota all the same.
+
+    Which requests: the next `times` (None: all, until it is cleared) that arrive within `for_seconds` of its being set
+    (None: at any time) and agree with every one of `workspace`, `method` and `id` that is given.
+
+    What is done, after `delay_seconds`:
+
+    - `answer`: `status`, `body`, `content_type` and `headers` are sent; a redirect is a 307 with a Location.
+    - `reset`: the connection is reset (TCP RST) once the request was read, or before a byte of its body was read if
+      `unread` is set.
+    - `hang`: nothing is ever sent; the connection stays open until the client or the emulator ends it.
+    - `none`: SEEN's own answer, late.
+
+    `processed` has the request carried out as if all were well, the answer excepted: what a client that got no usable
+    answer must reckon with. Raises ValueError where the parts contradict each other.
+    """
+
+    act: Literal["answer", "reset", "hang", "none"] = "answer"
+    status: int = 503
+    body: str = ""
+    content_type: str = "text/plain"
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0.0
+    unread: bool = False
+    processed: bool = False
+    times: int | None = 1
+    for_seconds: float | None = None
+    workspace: str | None = None
+    method: str | None = None
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.unread and (self.act != "reset" or self.processed or self.id is not None):
+            raise ValueError("unread is for a reset that neither is processed nor asks for an id")
+        if self.times is not None and self.times < 1:
+            raise ValueError("times must be at least 1, or null for all")
+
+
+@dataclass(slots=True)
+class _Order:
+    fault: Fault
+    left: int | None
+    ends_at: float | None
+
+
+class Faults:
+    """The faults that are ordered, first come first served: a request gets the first that matches it, or none."""
+
+    def __init__(self) -> None:
+        self._orders: list[_Order] = []
+
+    def add(self, fault: Fault, now: float) -> None:
+        """Orders a fault. `now` is in seconds, by the clock that `take` is given."""
+        ends_at = None if fault.for_seconds is None else now + fault.for_seconds
+        self._orders.append(_Order(fault, fault.times, ends_at))
+
+    def clear(self) -> None:
+        """Forgets all of them."""
+        self._orders.clear()
+
+    def waiting(self, now: float) -> list[Fault]:
+        """Those that can still strike."""
+        self._drop_spent(now)
+        return [order.fault for order in self._orders]
+
+    def take(
+        self, *, now: float, workspace: str, method: str, item: str | None, unread: bool = False
+    ) -> Fault | None:
+        """The fault that strikes this request, one of its times used up; None if none does.
+
+        It is asked twice for a request: before its body is read (`unread`, for faults that strike then), and after.
+        """
+        self._drop_spent(now)
+        for order in self._orders:
+            wanted = order.fault
+            if (
+                wanted.unread == unread
+                and wanted.workspace in {None, workspace}
+                and wanted.method in {None, method}
+                and wanted.id in {None, item}
+            ):
+                if order.left is not None:
+                    order.left -= 1
+                return wanted
+        return None
+
+    def _drop_spent(self, now: float) -> None:
+        self._orders = [
+            order
+            for order in self._orders
+            if order.left != 0 and (order.ends_at is None or now < order.ends_at)
+        ]

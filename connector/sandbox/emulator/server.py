@@ -1,0 +1,153 @@
+"""SEEN's platform API over real HTTP: from a request to `Workspace.answer` and back, with the faults on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from connector.sandbox.emulator import answers
+from connector.sandbox.emulator.answers import Answer
+from connector.sandbox.emulator.arrivals import Arrival, kept
+from connector.sandbox.emulator.faults import Fault
+from connector.sandbox.emulator.workspaces import Call, json_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from connector.clock import Clock
+    from connector.sandbox.emulator.arrivals import ArrivalLog
+    from connector.sandbox.emulator.faults import Faults
+    from connector.sandbox.emulator.journey import Journeys
+    from connector.sandbox.emulator.workspaces import Workspace
+
+_READ_SECONDS = 30.0
+_HANG_SECONDS = 3600.0
+_DATA = "/v1/{owner:workspaces|projects}/{workspace}/data"
+_NO_FAULT = Fault(act="none")
+
+
+class Server:
+    """The routes of the API. What it is given is shared with `Emulator`, which owns it."""
+
+    def __init__(
+        self,
+        workspaces: Mapping[str, Workspace],
+        faults: Faults,
+        arrivals: ArrivalLog,
+        journeys: Journeys,
+        clock: Clock,
+    ) -> None:
+        self._workspaces = workspaces
+        self._faults = faults
+        self._arrivals = arrivals
+        self._journeys = journeys
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        """Create and list on the collection, find on an item, under both spellings of the documents."""
+        return [web.route("*", _DATA, self._take), web.route("*", _DATA + "/{item}", self._take)]
+
+    async def _take(self, request: web.Request) -> web.Response:
+        """One request: counted the moment its head is there, then read, then answered, or struck by a fault."""
+        arrival = self._arrival_of(request)
+        workspace = self._workspaces.get(arrival.workspace)
+        is_within_quota = workspace is None or workspace.arrive(arrival.monotonic)
+        if self._fault_for(arrival, unread=True):
+            return _reset(request)
+        body = await _read(request, arrival)
+        if body is None:
+            return _reset(request)
+        fault = self._fault_for(arrival, unread=False) or _NO_FAULT
+        await asyncio.sleep(fault.delay_seconds)
+        answer = Answer(fault.status, fault.body.encode(), fault.content_type)
+        if fault.processed or fault.act == "none":
+            own = self._carry_out(workspace, _call(request, body), is_within_quota=is_within_quota)
+            answer = own if fault.act == "none" else answer
+        if fault.act == "hang":
+            await asyncio.sleep(_HANG_SECONDS)
+        if fault.act in {"hang", "reset"}:
+            return _reset(request)
+        arrival.status = answer.status
+        headers = {**fault.headers, "Content-Type": answer.content_type}
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+    def _arrival_of(self, request: web.Request) -> Arrival:
+        arrival = Arrival(
+            at=self._clock.wall(),
+            monotonic=self._clock.monotonic(),
+            method=request.method,
+            path=request.path_qs,
+            workspace=request.match_info["workspace"],
+            id=request.match_info.get("item"),
+        )
+        self._arrivals.add(arrival)
+        return arrival
+
+    def _fault_for(self, arrival: Arrival, *, unread: bool) -> Fault | None:
+        fault = self._faults.take(
+            now=self._clock.monotonic(),
+            workspace=arrival.workspace,
+            method=arrival.method,
+            item=arrival.id,
+            unread=unread,
+        )
+        if fault:
+            arrival.fault = fault.act
+        return fault
+
+    def _carry_out(self, workspace: Workspace | None, call: Call, *, is_within_quota: bool) -> Answer:
+        if workspace is None:
+            return answers.UNKNOWN_WORKSPACE
+        if not is_within_quota:
+            return answers.TOO_MANY_REQUESTS
+        answer = workspace.answer(call)
+        if answer.starts_journey is not None:
+            self._journeys.begin(workspace, workspace.items[answer.starts_journey])
+        return answer
+
+
+async def _read(request: web.Request, arrival: Arrival) -> bytes | None:
+    """The body, None if the client left or took too long. Raises aiohttp's 413 for one over 1 MiB."""
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            body = await request.read()
+    except (ConnectionError, TimeoutError):
+        return None
+    except web.HTTPRequestEntityTooLarge as error:
+        arrival.status = error.status
+        raise
+    arrival.body = kept(body)
+    if arrival.id is None:
+        named = (json_object(body) or {}).get("id")
+        arrival.id = named if isinstance(named, str) else None
+    return body
+
+
+def _call(request: web.Request, body: bytes) -> Call:
+    return Call(
+        method=request.method,
+        item=request.match_info.get("item"),
+        authorization=request.headers.get("Authorization", ""),
+        content_type=request.content_type if "Content-Type" in request.headers else "",
+        query=request.query,
+        body=body,
+    )
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Resets the connection; the response that aiohttp wants can no longer be written and goes nowhere."""
+    if request.transport:
+        reset_connection(request.transport)
+    return web.Response(status=500)
+
+
+def reset_connection(transport: asyncio.BaseTransport) -> None:
+    """Ends a connection by a TCP RST, as a crash would: no linger, then abort."""
+    peer = transport.get_extra_info("socket")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()

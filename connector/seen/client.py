@@ -1,0 +1,157 @@
+"""SEEN's platform API over HTTP: one request in, one `Exchange` out. Answers are values, never exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import aiohttp
+
+from connector.seen.verdict import Exchange, Fault, NoResponse, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.abc import AbstractStreamWriter
+
+    from connector.clock import Clock
+    from connector.seen.auth import Credentials
+    from connector.seen.quota import Permit
+
+_LONGEST_BODY = 4 * 1024 * 1024
+_EXCERPT = 2048
+_CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEndpoint:
+    """Where a workspace's data lives, and how long a request may take, connecting and reading included."""
+
+    base_url: str
+    workspace_id: str
+    timeout_seconds: float
+    max_connections: int
+
+    @property
+    def data_url(self) -> str:
+        """The URL of create data; an item's is below it (SEEN API 2.0, create data)."""
+        return f"{self.base_url.rstrip('/')}/v1/workspaces/{quote(self.workspace_id, safe='')}/data"
+
+
+class _Body(aiohttp.BytesPayload):
+    """A body that knows whether any of it was written.
+
+    aiohttp holds the headers back until the first chunk of the body, so before `written` nothing has left.
+    """
+
+    written = False
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self.written = True
+        await super().write_with_length(writer, content_length)
+
+
+class SeenClient:
+    """Requests to one workspace. Each is given its permit, and says on it what became of the request."""
+
+    def __init__(
+        self, endpoint: SeenEndpoint, credentials: Credentials, clock: Clock, redact: Callable[[str], str]
+    ) -> None:
+        self._endpoint = endpoint
+        self._credentials = credentials
+        self._clock = clock
+        self._redact = redact
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Opens the connection pool; nothing is connected yet."""
+        timeout = aiohttp.ClientTimeout(total=self._endpoint.timeout_seconds, sock_connect=_CONNECT_SECONDS)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._endpoint.max_connections),
+            timeout=timeout,
+            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def stop(self) -> None:
+        """Closes the pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def renew_credentials(self) -> None:
+        """Reads the secret anew, before a probe."""
+        await self._credentials.renew()
+
+    async def create(self, body: bytes, permit: Permit) -> Exchange:
+        """POSTs `body`, one JSON object, to create data."""
+        payload = _Body(body, content_type="application/json")
+        return await self._exchange("POST", self._endpoint.data_url, payload, permit)
+
+    async def get(self, item_id: str, permit: Permit) -> Exchange:
+        """GETs the item with the id `item_id`."""
+        return await self._exchange(
+            "GET", f"{self._endpoint.data_url}/{quote(item_id, safe='')}", None, permit
+        )
+
+    async def _exchange(self, method: str, url: str, payload: _Body | None, permit: Permit) -> Exchange:
+        if self._session is None:
+            raise RuntimeError("the client is not started")
+        headers = {"Authorization": await self._credentials.authorization(), "Accept": "application/json"}
+        try:
+            # A redirect would be a second request past the quota, so none is followed.
+            async with self._session.request(
+                method, url, data=payload, headers=headers, allow_redirects=False
+            ) as answer:
+                body = await _read(answer)
+                permit.answered()
+                return Response(answer.status, body, self._excerpt(body), self._retry_after(answer))
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return self._no_response(error, payload, permit)
+
+    def _no_response(self, error: Exception, payload: _Body | None, permit: Permit) -> NoResponse:
+        detail = f"{type(error).__name__}: {self._redact(str(error))[:200]}".rstrip(": ")
+        unconnected = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        if unconnected or (payload is not None and not payload.written):
+            permit.unused()
+            return NoResponse(Fault.NOT_SENT, f"cannot connect ({detail})")
+        if isinstance(error, asyncio.TimeoutError):
+            return NoResponse(Fault.TIMED_OUT, f"no answer within {self._endpoint.timeout_seconds:g} s")
+        return NoResponse(Fault.LOST, f"the connection was lost ({detail})")
+
+    def _excerpt(self, body: bytes) -> str:
+        # Cleaned before it is cut: a secret that lies across the cut would not be recognised after it.
+        return self._redact(body[: 2 * _EXCERPT].decode("utf-8", "replace"))[:_EXCERPT]
+
+    def _retry_after(self, answer: aiohttp.ClientResponse) -> float | None:
+        return retry_after_seconds(answer.headers.get("Retry-After"), self._clock.wall())
+
+
+def retry_after_seconds(value: str | None, wall: float) -> float | None:
+    """How long a Retry-After header asks to wait from `wall` (Unix seconds), in seconds; None if it says nothing clear."""
+    if value is None:
+        return None
+    if value.strip().isascii() and value.strip().isdigit():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(
+        0.0,
+        date.replace(tzinfo=date.tzinfo or UTC).timestamp() - datetime.fromtimestamp(wall, UTC).timestamp(),
+    )
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, cut at the cap; a body that long is none that SEEN documents."""
+    chunks = bytearray()
+    async for chunk in answer.content.iter_any():
+        chunks += chunk
+        if len(chunks) >= _LONGEST_BODY:
+            answer.close()
+            break
+    return bytes(chunks)

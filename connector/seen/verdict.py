@@ -1,0 +1,148 @@
+"""What SEEN's answers mean. Total: every status, body and transport error has a verdict.
+
+The status alone does not say whether a retry can help, the body's `code` does: a 500 that carries ErrInvalidRequest is
+the request's fault (SEEN API 2.0, responses of create data).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from connector.seen.payload import same_json
+from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Sighting, Suspend, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LONGEST_MESSAGE = 500
+_REFUSALS = {401: Reason.UNAUTHENTICATED, 403: Reason.FORBIDDEN}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer: `body` may be cut at the client's cap, `excerpt` is its start as redacted text."""
+
+    status: int
+    body: bytes
+    excerpt: str = ""
+    retry_after_seconds: float | None = None
+
+
+class Fault(Enum):
+    """Why there is no response."""
+
+    NOT_SENT = auto()
+    TIMED_OUT = auto()
+    LOST = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class NoResponse:
+    """A request without an answer. `detail` names the error, and nothing of the request."""
+
+    fault: Fault
+    detail: str
+
+
+Exchange = Response | NoResponse
+"""How one request ended."""
+
+
+def judge(exchange: Exchange, sent_id: str) -> Verdict:
+    """What the answer to create data means for the event with the id `sent_id`."""
+    if isinstance(exchange, NoResponse):
+        return _unanswered(exchange)
+    body = _parsed(exchange.body)
+    match exchange.status:
+        case 200 | 201 if body.get("id") == sent_id:
+            return Accepted(reason=Reason.CREATED, status=exchange.status)
+        case 409:
+            return InDoubt(reason=Reason.CONFLICT, **_said(exchange, body))
+        case 500 if body.get("code") == "ErrInvalidRequest":
+            return Reject(reason=Reason.INVALID_REQUEST, **_said(exchange, body, message=True))
+        case 404:
+            return Suspend(reason=Reason.UNKNOWN_WORKSPACE, **_said(exchange, body))
+        case 400 | 422:
+            return Reject(reason=Reason.BAD_REQUEST, **_said(exchange, body, message=True))
+        case status if 400 <= status < 500 and status not in (401, 403, 408, 425, 429):
+            return Reject(reason=Reason.REFUSED_BY_SEEN, **_said(exchange, body, message=True))
+    return _not_about_the_event(exchange, body)
+
+
+def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
+    """What the answer to a look-up of `sent["id"]` means: is SEEN's item the one that was `sent`?
+
+    Same values: every property that was sent is there with an equal JSON value; more there is ignored
+    (SEEN API 2.0, read one item).
+    """
+    if isinstance(exchange, NoResponse):
+        return _unanswered(exchange)
+    body = _parsed(exchange.body)
+    match exchange.status:
+        case 200 if body.get("id") == sent["id"]:
+            values = body.get("values")
+            there = values if isinstance(values, dict) else {}
+            if all(
+                name in there and same_json(value, there[name])
+                for name, value in sent.items()
+                if name != "id"
+            ):
+                return Accepted(reason=Reason.FOUND, status=200)
+            return Absent(reason=Reason.NOT_FOUND, detail="SEEN has this id with other values", status=200)
+        case 404:
+            return Absent(reason=Reason.NOT_FOUND, **_said(exchange, body))
+    return _not_about_the_event(exchange, body)
+
+
+def _unanswered(exchange: NoResponse) -> Retry | InDoubt:
+    match exchange.fault:
+        case Fault.NOT_SENT:
+            return Retry(reason=Reason.CANNOT_CONNECT, detail=exchange.detail, outage=True)
+        case Fault.TIMED_OUT:
+            return InDoubt(reason=Reason.TIMED_OUT, detail=exchange.detail)
+        case Fault.LOST:
+            return InDoubt(reason=Reason.CONNECTION_LOST, detail=exchange.detail)
+
+
+def _not_about_the_event(exchange: Response, body: dict[str, Any]) -> Retry | Suspend | InDoubt:
+    said = _said(exchange, body)
+    hold = exchange.retry_after_seconds
+    match exchange.status:
+        case 401 | 403:
+            return Suspend(reason=_REFUSALS[exchange.status], **said)
+        case status if 300 <= status < 400:
+            return Suspend(reason=Reason.REDIRECTED, **said)
+        case 429:
+            return Retry(reason=Reason.OVER_QUOTA, hold_seconds=hold, **said)
+        case 408 | 425:
+            return Retry(reason=Reason.NOT_READY, hold_seconds=hold, **said)
+        case 502 | 503 | 504:
+            return Retry(reason=Reason.UNAVAILABLE, hold_seconds=hold, outage=True, **said)
+        case status if 500 <= status < 600:
+            return Retry(reason=Reason.SERVER_ERROR, hold_seconds=hold, **said)
+        case _:
+            return InDoubt(reason=Reason.UNEXPECTED_ANSWER, **said)
+
+
+def _said(exchange: Response, body: dict[str, Any], *, message: bool = False) -> dict[str, Any]:
+    """The answer in words. SEEN's message may repeat the customer's data: only where it goes to a dead letter."""
+    words = [f"SEEN answered {exchange.status}"]
+    code = body.get("code")
+    if isinstance(code, str) and code.isidentifier():
+        words.append(code[:64])
+    text = body.get("message")
+    if message and isinstance(text, str):
+        words.append(f"({text[:_LONGEST_MESSAGE]})")
+    return {"detail": " ".join(words), "status": exchange.status, "response": exchange.excerpt}
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}

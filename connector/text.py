@@ -1,0 +1,27 @@
+"""Text for the world outside: always valid UTF-8, of bounded length, times as RFC 3339."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def well_formed(text: str) -> str:
+    """The same text with each lone surrogate replaced by U+FFFD, so that UTF-8 can carry it."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def cut(text: str, limit: int) -> str:
+    """The longest start of `text` that takes at most `limit` bytes of UTF-8; well-formed, no character is halved."""
+    return well_formed(text).encode()[:limit].decode("utf-8", "ignore")
+
+
+def moment(seconds: float) -> datetime:
+    """Unix seconds as a time in UTC, to the millisecond. Raises OverflowError outside the years 1 to 9999."""
+    return _EPOCH + timedelta(milliseconds=round(seconds * 1000))
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as RFC 3339 text in UTC, `2026-11-21T11:31:00.250Z`. Raises OverflowError as `moment` does."""
+    return moment(seconds).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

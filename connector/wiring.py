@@ -1,0 +1,132 @@
+"""From the configuration to the small frozen values that each part takes: nothing below this layer knows the files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import jmespath
+
+from connector.delivery.backoff import Backoff
+from connector.delivery.delivery import DeliveryPolicy
+from connector.inbound.auth import BasicAuth, NoAuth, TokenAuth
+from connector.kafka.connection import KafkaConnection
+from connector.kafka.source import SourceSettings
+from connector.kafka.topics import NewTopics
+from connector.outbound.mapping import Mapping
+from connector.seen.client import SeenEndpoint
+from connector.seen.quota import QuotaLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as Headers
+
+    from connector.config import model
+    from connector.inbound.auth import Authenticator
+
+
+def connection(kafka: model.KafkaConfig) -> KafkaConnection:
+    """How to reach the brokers. The credentials are sent along only where the protocol has use for them."""
+    sasl = kafka.security_protocol.startswith("SASL")
+    return KafkaConnection(
+        bootstrap_servers=kafka.bootstrap_servers,
+        security_protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism if sasl else None,
+        sasl_username=kafka.sasl_username if sasl else None,
+        sasl_password=kafka.sasl_password.reveal() if sasl and kafka.sasl_password else None,
+        ssl_cafile=_text(kafka.ssl_cafile),
+        ssl_certfile=_text(kafka.ssl_certfile),
+        ssl_keyfile=_text(kafka.ssl_keyfile),
+        ssl_password=kafka.ssl_password.reveal() if kafka.ssl_password else None,
+    )
+
+
+def new_topics(kafka: model.KafkaConfig) -> NewTopics | None:
+    """How missing topics are made; None if they are not."""
+    if not kafka.create_topics:
+        return None
+    return NewTopics(kafka.new_topics.partitions, kafka.new_topics.replication_factor)
+
+
+def source_settings(workspace: model.WorkspaceConfig, kafka: model.KafkaConfig) -> SourceSettings:
+    """The consumer group of a workspace, and where each of its topics begins."""
+    starts = {
+        topic: each.start.timestamp() if isinstance(each.start, datetime) else each.start
+        for each in workspace.sources
+        for topic in each.topics
+    }
+    return SourceSettings(workspace.group_id, starts, kafka.session_timeout_seconds)
+
+
+def mappings(workspace: model.WorkspaceConfig) -> dict[str, Mapping]:
+    """For each source topic, what becomes of its records."""
+    return {topic: _mapping(each, workspace) for each in workspace.sources for topic in each.topics}
+
+
+def endpoint(workspace: model.WorkspaceConfig) -> SeenEndpoint:
+    """Where the workspace's data lives at SEEN. Raises ValueError for a workspace of another API."""
+    seen = workspace.seen
+    if seen.workspace_id is None:
+        raise ValueError("only a workspace of the platform API has a workspace_id")
+    return SeenEndpoint(
+        seen.base_url, seen.workspace_id, seen.timeout_seconds, workspace.delivery.max_in_flight
+    )
+
+
+def quota(workspace: model.WorkspaceConfig) -> QuotaLimits:
+    """How many requests a window may have."""
+    each = workspace.seen.quota
+    return QuotaLimits(each.requests, each.per_seconds, each.grace_seconds)
+
+
+def backoff(config: model.Backoff) -> Backoff:
+    """The waits between tries."""
+    return Backoff(config.initial_seconds, config.max_seconds)
+
+
+def policy(workspace: model.WorkspaceConfig) -> DeliveryPolicy:
+    """How long and how often an event is tried."""
+    delivery = workspace.delivery
+    return DeliveryPolicy(
+        backoff=backoff(delivery.backoff),
+        give_up_after_seconds=delivery.give_up_after_seconds,
+        ttl_seconds=delivery.ttl_seconds,
+        look_up_in_doubt=delivery.look_up_in_doubt,
+        look_up_after_seconds=workspace.seen.timeout_seconds,
+    )
+
+
+class CallbackAuthenticator:
+    """The authentication that the file asks for. Secrets are revealed at each call, so a rotated file needs no restart."""
+
+    def __init__(self, config: model.CallbackAuth) -> None:
+        self._config = config
+
+    def accepts(self, headers: Headers[str, str]) -> bool:
+        """Whether these headers prove the caller's right."""
+        return self._authenticator().accepts(headers)
+
+    def _authenticator(self) -> Authenticator:
+        config = self._config
+        if config.token:
+            return TokenAuth(tuple(each.reveal() for each in config.token), config.header)
+        if config.basic:
+            return BasicAuth(tuple((each.username, each.password.reveal()) for each in config.basic))
+        return NoAuth()
+
+
+def _mapping(source: model.SourceConfig, workspace: model.WorkspaceConfig) -> Mapping:
+    return Mapping(
+        where=None if source.where is None else jmespath.compile(source.where),
+        properties=None
+        if source.properties is None
+        else tuple((name, jmespath.compile(path)) for name, path in source.properties.items()),
+        tombstones=source.tombstones,
+        images=source.images.properties if source.images else (),
+        on_bad_image=source.images.on_failure if source.images else "reject",
+        max_record_bytes=workspace.delivery.max_record_bytes,
+        max_request_bytes=workspace.seen.max_request_bytes,
+    )
+
+
+def _text(path: object) -> str | None:
+    return None if path is None else str(path)

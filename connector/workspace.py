@@ -1,0 +1,225 @@
+"""One workspace, wired: the table of contents of the program.
+
+Outbound: source → pump → mapping → dispatcher → quota → SEEN → settler → results sink.
+Inbound:  the listener's door → callbacks sink.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from connector import wiring
+from connector.delivery.dispatch import Dispatcher, Path
+from connector.delivery.pump import Bounds, Pump
+from connector.delivery.settle import Origin, Settler
+from connector.delivery.suspension import Suspension
+from connector.errors import KafkaUnavailable
+from connector.inbound.callback import CallbackFields
+from connector.inbound.door import Door
+from connector.kafka.sink import KafkaSink
+from connector.kafka.source import KafkaSource
+from connector.kafka.topics import prepare_topics
+from connector.outbound.data import DataDestination
+from connector.seen.auth import BearerToken
+from connector.seen.client import SeenClient
+from connector.seen.quota import Quota
+from connector.types import OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connector.clock import Clock
+    from connector.config.model import ConnectorConfig, WorkspaceConfig
+    from connector.metrics import Metrics
+    from connector.types import Message
+
+_RESULTS_WAIT_SECONDS = 30.0
+_STOP_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all workspaces of a process share."""
+
+    config: ConnectorConfig
+    clock: Clock
+    metrics: Metrics
+    redact: Callable[[str], str]
+    version: str
+
+
+class Workspace:
+    """Everything of one workspace. `run` lives until it is stopped or dies; the door to its callbacks outlives it."""
+
+    def __init__(self, config: WorkspaceConfig, around: Surroundings) -> None:
+        self.name = config.name
+        self._config = config
+        self._around = around
+        self._metrics = around.metrics.workspace(config.name)
+        self._connection = wiring.connection(around.config.kafka)
+        self._callbacks: KafkaSink | None = None
+        self._quota = Quota(wiring.quota(config), around.clock)
+        self._suspension = Suspension(wiring.backoff(config.seen.probe))
+        self._pump: Pump | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._outcomes: Counter[OutcomeKind] = Counter()
+        self.died_of: str | None = None
+
+    # Life
+
+    async def run(self, stop: asyncio.Event, drain_seconds: Callable[[], float]) -> None:
+        """Delivers until `stop`, then settles what is on the wire within `drain_seconds()` and leaves the group.
+
+        Raises KafkaUnavailable or TopicsMissing if it cannot start, and whatever kills it afterwards.
+        """
+        await self.open_door()
+        topics = self._config.topics
+        sources = [topic for source in self._config.sources for topic in source.topics]
+        limits = await self._limits([topics.outcomes, topics.dead_letters, *sources])
+        results = KafkaSink(
+            self._connection, limits, wait_seconds=_RESULTS_WAIT_SECONDS, name=f"{self.name}: results"
+        )
+        client, source = (
+            self._client(),
+            KafkaSource(self._connection, wiring.source_settings(self._config, self._around.config.kafka)),
+        )
+        try:
+            await results.start()
+            await client.start()
+            pump, dispatcher = self._engine(client, source, results)
+            await source.start(pump)
+            self.died_of = None
+            await pump.run(dispatcher, stop, drain_seconds)
+        finally:
+            self._pump = self._dispatcher = None
+            await asyncio.gather(source.stop(_STOP_SECONDS), results.stop(_STOP_SECONDS), client.stop())
+
+    async def open_door(self) -> None:
+        """Connects the callbacks' producer, once. Raises KafkaUnavailable or TopicsMissing."""
+        if self._callbacks is None:
+            topics = self._config.topics
+            limits = await self._limits([topics.videos, topics.dead_letters])
+            wait = self._around.config.listener.publish_timeout_seconds
+            callbacks = KafkaSink(self._connection, limits, wait_seconds=wait, name=f"{self.name}: callbacks")
+            await callbacks.start()
+            self._callbacks = callbacks
+
+    async def close_door(self) -> None:
+        """Flushes and disconnects the callbacks' producer."""
+        callbacks, self._callbacks = self._callbacks, None
+        if callbacks is not None:
+            await callbacks.stop(_STOP_SECONDS)
+
+    async def publish(self, topic: str, message: Message) -> None:
+        """Publishes what a callback told; as `KafkaSink.publish`, and KafkaUnavailable while there is no connection."""
+        if self._callbacks is None:
+            raise KafkaUnavailable("not connected to Kafka yet")
+        await self._callbacks.publish(topic, message)
+
+    # What others see
+
+    @property
+    def door(self) -> Door:
+        """Where the listener brings this workspace's callbacks."""
+        callback, topics = self._config.callback, self._config.topics
+        return Door(
+            workspace=self.name,
+            authenticator=wiring.CallbackAuthenticator(callback.auth),
+            fields=CallbackFields.compiled(callback.fields.model_dump()),
+            videos_topic=topics.videos,
+            dead_letters_topic=topics.dead_letters,
+            publisher=self,
+            metrics=self._metrics,
+            version=self._around.version,
+        )
+
+    @property
+    def door_is_open(self) -> bool:
+        """Whether the callbacks' producer is connected."""
+        return self._callbacks is not None
+
+    def unready(self) -> str | None:
+        """Why this workspace is not well, None if it is."""
+        if self.died_of is not None:
+            return self.died_of
+        if self._pump is None or not self._pump.reading:
+            return "Kafka is not read"
+        if (state := self._suspension.state) is not None:
+            return f"suspended: {state.reason}: {state.detail}"
+        if self._pump.taken:
+            return f"{self._pump.taken} records were deleted by retention before they were read"
+        return None
+
+    def status(self) -> dict[str, object]:
+        """The figures of this workspace, as values that JSON knows; the gauges are set to the same."""
+        pump, dispatcher, limits = self._pump, self._dispatcher, self._quota.limits
+        oldest = pump.oldest_timestamp_ms if pump else None
+        lag = pump.lag if pump else 0
+        state = self._suspension.state
+        blocking = pump.blocking if pump else None
+        figures: dict[str, float] = {
+            "lag_records": lag,
+            "buffered_records": pump.buffered if pump else 0,
+            "in_flight_requests": dispatcher.in_flight if dispatcher else 0,
+            "uncommitted_records": blocking[1] if blocking else 0,
+            "quota_requests": limits.requests,
+            "quota_used_slots": self._quota.used,
+            "oldest_unsent_seconds": 0.0
+            if oldest is None
+            else round(self._around.clock.wall() - oldest / 1000, 3),
+            "time_to_drain_seconds": round(lag * limits.per_seconds / limits.requests, 1),
+        }
+        reason = self.unready()
+        for name, value in {**figures, "suspended": state is not None, "ready": reason is None}.items():
+            self._metrics.gauge(name, float(value))
+        return {
+            "state": self._state(),
+            "reason": reason,
+            **figures,
+            "quota_per_seconds": limits.per_seconds,
+            "blocking": blocking[0] if blocking else None,
+            "partitions": pump.partitions if pump else [],
+            "outcomes": {kind: self._outcomes[kind] for kind in OutcomeKind},
+        }
+
+    def _state(self) -> str:
+        if self._pump is None:
+            return "stopped"
+        if self._suspension.state is not None:
+            return "suspended"
+        return "running" if self._pump.partitions else "standby"
+
+    # Wiring
+
+    def _engine(self, client: SeenClient, source: KafkaSource, results: KafkaSink) -> tuple[Pump, Dispatcher]:
+        config, clock = self._config, self._around.clock
+        topics, delivery = config.topics, config.delivery
+        origin = Origin(self.name, self._around.version, topics.outcomes, topics.dead_letters)
+        settler = Settler(results, origin, clock, self._metrics, self._outcomes)
+        bounds = Bounds(delivery.max_buffered, delivery.max_uncommitted)
+        pump = Pump(self.name, source, wiring.mappings(config), settler, bounds, self._metrics)
+        path = Path(
+            DataDestination(client),
+            self._quota,
+            self._suspension,
+            wiring.policy(config),
+            delivery.max_in_flight,
+        )
+        dispatcher = Dispatcher(self.name, path, settler, clock, self._metrics, random.random, pump.settled)
+        self._pump, self._dispatcher = pump, dispatcher
+        return pump, dispatcher
+
+    def _client(self) -> SeenClient:
+        token = self._config.seen.auth.bearer_token
+        if token is None:
+            raise ValueError("only a workspace with a bearer token can be run")
+        return SeenClient(
+            wiring.endpoint(self._config), BearerToken(token.reveal), self._around.clock, self._around.redact
+        )
+
+    async def _limits(self, topics: list[str]) -> dict[str, int]:
+        return await prepare_topics(self._connection, topics, wiring.new_topics(self._around.config.kafka))

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import jmespath
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from connector.inbound.callback import LINKS, CallbackFields, Unintelligible, absolute, parse_callback
+from connector.published import VideoReady, video_ready_message
+from connector.types import Reason
+
+NOW = 1_763_724_660.25
+PLAIN = {name: name for name in ("id", "campaign_slug", *LINKS)}
+FIELDS = CallbackFields.compiled(PLAIN)
+LEGACY = CallbackFields.compiled(PLAIN | {"id": "customer_id"})
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(PLAIN)) | st.text(), inner),
+)
+
+
+def ready(body: bytes, fields: CallbackFields = FIELDS) -> VideoReady:
+    found = parse_callback(body, fields, received_at=NOW)
+    assert isinstance(found, VideoReady), found
+    return found
+
+
+def refused(body: bytes, fields: CallbackFields = FIELDS) -> Unintelligible:
+    found = parse_callback(body, fields, received_at=NOW)
+    assert isinstance(found, Unintelligible), found
+    return found
+
+
+def test_a_platform_callback_becomes_a_video_with_the_fields_that_came() -> None:
+    body = b"""{"id": "12345", "player_url": "https://player.seen.io/v/eHmnkM2wqAWc",
+        "thumbnail_url": "https://motions.seen.io/a/thumbnail.jpg", "email_thumbnail_url": null, "more": 1}"""
+    assert ready(body) == VideoReady(
+        id="12345",
+        player_url="https://player.seen.io/v/eHmnkM2wqAWc",
+        thumbnail_url="https://motions.seen.io/a/thumbnail.jpg",
+        found_by="callback",
+        received_at=NOW,
+        raw=body,
+    )
+
+
+def test_a_legacy_callback_is_a_matter_of_the_mapping_and_its_bare_link_becomes_https() -> None:
+    body = b"""{"customer_id": "101", "campaign_slug": "onboarding", "landing_page_url": "your.subdomain.com/v/12345",
+        "video_url": "https://motions.seen.io/298a/output.m3u8"}"""
+    assert ready(body, LEGACY) == VideoReady(
+        id="101",
+        campaign_slug="onboarding",
+        landing_page_url="https://your.subdomain.com/v/12345",
+        video_url="https://motions.seen.io/298a/output.m3u8",
+        found_by="callback",
+        received_at=NOW,
+        raw=body,
+    )
+
+
+def test_fields_are_expressions_over_the_whole_body() -> None:
+    fields = CallbackFields.compiled(
+        PLAIN | {"id": "person.ids[0]", "player_url": "outputs[?kind=='player'].link | [0]"}
+    )
+    video = ready(b'{"person": {"ids": ["a"]}, "outputs": [{"kind": "player", "link": "p.io/1"}]}', fields)
+    assert (video.id, video.player_url) == ("a", "https://p.io/1")
+
+
+def test_an_integer_id_becomes_its_decimal_string() -> None:
+    assert ready(b'{"id": -42}').id == "-42"
+
+
+def test_a_callback_without_any_link_is_still_a_video() -> None:
+    assert ready(b'{"id": "1"}').player_url is None
+
+
+def test_a_campaign_that_is_no_string_is_left_out() -> None:
+    assert ready(b'{"id": "1", "campaign_slug": 7}').campaign_slug is None
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "detail"),
+    [
+        (b"", Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
+        (b"id=12345", Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
+        (b'{"id": NaN}', Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
+        (b'{"id": "\xff"}', Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
+        (b'{"id": "\\ud800"}', Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
+        (b"[" * 5_000 + b"]" * 5_000, Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
+        (b'[{"id": "1"}]', Reason.CALLBACK_NOT_AN_OBJECT, "an array"),
+        (b'"1"', Reason.CALLBACK_NOT_AN_OBJECT, "a string"),
+        (b"null", Reason.CALLBACK_NOT_AN_OBJECT, "null"),
+        (b"true", Reason.CALLBACK_NOT_AN_OBJECT, "a boolean"),
+        (b"{}", Reason.CALLBACK_WITHOUT_ID, "callback.fields.id (id)"),
+        (b'{"id": ""}', Reason.CALLBACK_WITHOUT_ID, "callback.fields.id (id)"),
+        (b'{"id": null}', Reason.CALLBACK_WITHOUT_ID, "callback.fields.id (id)"),
+        (b'{"id": true}', Reason.CALLBACK_WITHOUT_ID, "callback.fields.id (id)"),
+        (b'{"id": 1.0}', Reason.CALLBACK_WITHOUT_ID, "callback.fields.id (id)"),
+        (b'{"id": {"id": "1"}}', Reason.CALLBACK_WITHOUT_ID, "callback.fields.id (id)"),
+        (
+            b'{"id": "1", "video_url": 5}',
+            Reason.CALLBACK_MAPPING_FAILED,
+            "callback.fields.video_url (video_url) finds a number",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_says_why(body: bytes, reason: Reason, detail: str) -> None:
+    found = refused(body)
+    assert found.reason == reason
+    assert detail in found.detail
+
+
+def test_a_link_that_is_no_string_still_tells_whose_video_it_was() -> None:
+    assert refused(b'{"id": "1", "player_url": []}').id == "1"
+
+
+@pytest.mark.parametrize("expression", ["length(id)", "ceil(to_number(id))", "no_such_function(id)"])
+def test_an_expression_that_fails_is_a_mapping_failure(expression: str) -> None:
+    fields = CallbackFields.compiled(PLAIN | {"player_url": expression})
+    body = b'{"id": "1e400"}' if expression.startswith("ceil") else b'{"id": 5}'
+    assert refused(body, fields).reason == Reason.CALLBACK_MAPPING_FAILED
+
+
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        ("https://a.io/v", "https://a.io/v"),
+        ("HTTP://a.io/v", "HTTP://a.io/v"),
+        (" a.io/v ", "https://a.io/v"),
+        ("//a.io/v", "https://a.io/v"),
+        ("a.io:8080/v?next=http://b.io", "https://a.io:8080/v?next=http://b.io"),
+        ("", None),
+        ("  ", None),
+    ],
+)
+def test_links_become_absolute(link: str, url: str | None) -> None:
+    assert absolute(link) == url
+
+
+def test_fields_that_are_no_fields_of_a_video_are_refused() -> None:
+    with pytest.raises(ValueError, match="playr_url"):
+        CallbackFields.compiled(PLAIN | {"playr_url": "player_url"})
+    with pytest.raises(jmespath.exceptions.JMESPathError):
+        CallbackFields.compiled(PLAIN | {"id": "id["})
+
+
+@given(st.binary() | json_values.map(orjson.dumps))
+@example(b'{"id": "1", "deep": ' + b"[" * 1_000 + b"]" * 1_000 + b"}")
+def test_every_body_is_a_video_that_can_be_published_or_a_failure_of_a_callback(body: bytes) -> None:
+    found = parse_callback(body, FIELDS, received_at=NOW)
+    if isinstance(found, VideoReady):
+        message = video_ready_message("acme", found)
+        assert message.value is not None
+        assert body in message.value
+        assert message.key == found.id.encode()
+    else:
+        assert found.reason.startswith("callback_")
+        assert found.detail

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.text import cut, rfc3339, well_formed
+
+
+@given(st.text())
+def test_text_that_utf8_can_carry_is_left_alone(text: str) -> None:
+    assert well_formed(text) == text
+
+
+def test_a_lone_surrogate_is_replaced_and_a_pair_is_joined() -> None:
+    assert well_formed("a\ud800b") == "a\ufffdb"
+    assert well_formed("\ud83d\ude00") == "😀"
+
+
+@given(st.text(st.characters()), st.integers(0, 40))
+def test_cut_text_is_a_start_of_the_text_within_the_limit(text: str, limit: int) -> None:
+    start = cut(text, limit)
+    assert len(start.encode()) <= limit
+    assert well_formed(text).startswith(start)
+    assert len(well_formed(text).encode()) > limit or start == well_formed(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_763_724_660.25, "2025-11-21T11:31:00.250Z"),
+        (1.0006, "1970-01-01T00:00:01.001Z"),
+    ],
+)
+def test_times_are_rfc_3339_in_utc_with_milliseconds(seconds: float, text: str) -> None:
+    assert rfc3339(seconds) == text
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_milliseconds_survive(milliseconds: int) -> None:
+    read = datetime.fromisoformat(rfc3339(milliseconds / 1000))
+    epoch = datetime.fromisoformat("1970-01-01T00:00:00Z")
+    assert round((read - epoch).total_seconds() * 1000) == milliseconds
