@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 import structlog
+from stamina.instrumentation import set_on_retry_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from connector.config.model import LoggingConfig
 
 _PERSONAL = ("id", "key")
+_REPEAT_SECONDS = 10.0
+_REMEMBERED = 1000
 
 
 def configure_logs(settings: LoggingConfig, clean: Callable[[object], object]) -> None:
@@ -54,12 +57,32 @@ def configure_logs(settings: LoggingConfig, clean: Callable[[object], object]) -
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    set_on_retry_hooks(())  # aiokafka says itself that it cannot connect
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[*_FOREIGN, *render], foreign_pre_chain=shared)
     )
     # Other packages speak at WARNING; their INFO is chatter about connections, and may name what they carry.
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+class _Repeats(logging.Filter):
+    """Lets a message of another package pass once in a while: aiokafka says hundreds of times a second that a broker is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, object], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this message was not said lately. The messages are templates, so there are few of them."""
+        said = (record.name, record.msg)
+        if record.created - self._last.get(said, 0.0) < _REPEAT_SECONDS:
+            return False
+        if len(self._last) >= _REMEMBERED:
+            self._last.clear()
+        self._last[said] = record.created
+        return True
 
 
 _FOREIGN: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]

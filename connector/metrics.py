@@ -31,6 +31,7 @@ _UNSENDABLE = (
         R.MAPPING_FAILED,
         R.ID_MISSING,
         R.ID_NOT_A_STRING,
+        R.ID_TOO_LONG,
         R.BAD_PROPERTY_NAME,
         R.BAD_IMAGE,
         R.REQUEST_TOO_LARGE,
@@ -38,7 +39,7 @@ _UNSENDABLE = (
 )
 _RETRIES = (R.OVER_QUOTA, R.SERVER_ERROR, R.UNAVAILABLE, R.CANNOT_CONNECT, R.NOT_READY)
 _SUSPENSIONS = (R.UNAUTHENTICATED, R.FORBIDDEN, R.UNKNOWN_WORKSPACE, R.REDIRECTED)
-_DOUBTS = (R.TIMED_OUT, R.CONNECTION_LOST, R.UNEXPECTED_ANSWER, R.CONFLICT, R.NOT_FOUND)
+_DOUBTS = (R.TIMED_OUT, R.CONNECTION_LOST, R.UNEXPECTED_ANSWER, R.CONFLICT)
 
 OUTCOME_REASONS: dict[OutcomeKind, tuple[Reason, ...]] = {
     OutcomeKind.ACCEPTED: (R.CREATED, R.FOUND),
@@ -54,6 +55,7 @@ ATTEMPT_REASONS: dict[str, tuple[Reason, ...]] = {
     "retry": _RETRIES,
     "suspend": _SUSPENSIONS,
     "in_doubt": _DOUBTS,
+    "absent": (R.NOT_FOUND,),
 }
 """The reasons that an attempt with each verdict can have."""
 

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     MAPPING_FAILED = "mapping_failed"
     ID_MISSING = "id_missing"
     ID_NOT_A_STRING = "id_not_a_string"
+    ID_TOO_LONG = "id_too_long"
     BAD_PROPERTY_NAME = "bad_property_name"
     BAD_IMAGE = "bad_image"
     REQUEST_TOO_LARGE = "request_too_large"

@@ -111,7 +111,9 @@ class CallbackAuthenticator:
             return TokenAuth(tuple(each.reveal() for each in config.token), config.header)
         if config.basic:
             return BasicAuth(tuple((each.username, each.password.reveal()) for each in config.basic))
-        return NoAuth()
+        if config.none:
+            return NoAuth()
+        raise ValueError("a kind of callback authentication that is not built yet")
 
 
 def _mapping(source: model.SourceConfig, workspace: model.WorkspaceConfig) -> Mapping:

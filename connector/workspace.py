@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connector import wiring
 from connector.delivery.dispatch import Dispatcher, Path
@@ -76,6 +77,16 @@ class Workspace:
 
         Raises KafkaUnavailable or TopicsMissing if it cannot start, and whatever kills it afterwards.
         """
+        async with AsyncExitStack() as ending:
+            starting = asyncio.create_task(self._start(ending), name=f"{self.name}: start")
+            if not await _done_before(stop, starting):
+                return
+            pump, dispatcher = starting.result()
+            self.died_of = None
+            await pump.run(dispatcher, stop, drain_seconds)
+
+    async def _start(self, ending: AsyncExitStack) -> tuple[Pump, Dispatcher]:
+        """Connects everything; `ending` undoes it."""
         await self.open_door()
         topics = self._config.topics
         sources = [topic for source in self._config.sources for topic in source.topics]
@@ -83,20 +94,19 @@ class Workspace:
         results = KafkaSink(
             self._connection, limits, wait_seconds=_RESULTS_WAIT_SECONDS, name=f"{self.name}: results"
         )
-        client, source = (
-            self._client(),
-            KafkaSource(self._connection, wiring.source_settings(self._config, self._around.config.kafka)),
+        ending.push_async_callback(results.stop, _STOP_SECONDS)
+        await results.start()
+        client = self._client()
+        ending.push_async_callback(client.stop)
+        await client.start()
+        source = KafkaSource(
+            self._connection, wiring.source_settings(self._config, self._around.config.kafka)
         )
-        try:
-            await results.start()
-            await client.start()
-            pump, dispatcher = self._engine(client, source, results)
-            await source.start(pump)
-            self.died_of = None
-            await pump.run(dispatcher, stop, drain_seconds)
-        finally:
-            self._pump = self._dispatcher = None
-            await asyncio.gather(source.stop(_STOP_SECONDS), results.stop(_STOP_SECONDS), client.stop())
+        ending.push_async_callback(source.stop, _STOP_SECONDS)
+        pump, dispatcher = self._engine(client, source, results)
+        ending.callback(self._forget_engine)
+        await source.start(pump)
+        return pump, dispatcher
 
     async def open_door(self) -> None:
         """Connects the callbacks' producer, once. Raises KafkaUnavailable or TopicsMissing."""
@@ -146,8 +156,10 @@ class Workspace:
         """Why this workspace is not well, None if it is."""
         if self.died_of is not None:
             return self.died_of
-        if self._pump is None or not self._pump.reading:
-            return "Kafka is not read"
+        if self._pump is None:
+            return "starting"
+        if not self._pump.connected:
+            return "Kafka does not answer"
         if (state := self._suspension.state) is not None:
             return f"suspended: {state.reason}: {state.detail}"
         if self._pump.taken:
@@ -183,7 +195,7 @@ class Workspace:
             "quota_per_seconds": limits.per_seconds,
             "blocking": blocking[0] if blocking else None,
             "partitions": pump.partitions if pump else [],
-            "outcomes": {kind: self._outcomes[kind] for kind in OutcomeKind},
+            "outcomes": {kind.value: self._outcomes[kind] for kind in OutcomeKind},
         }
 
     def _state(self) -> str:
@@ -213,6 +225,9 @@ class Workspace:
         self._pump, self._dispatcher = pump, dispatcher
         return pump, dispatcher
 
+    def _forget_engine(self) -> None:
+        self._pump = self._dispatcher = None
+
     def _client(self) -> SeenClient:
         token = self._config.seen.auth.bearer_token
         if token is None:
@@ -223,3 +238,16 @@ class Workspace:
 
     async def _limits(self, topics: list[str]) -> dict[str, int]:
         return await prepare_topics(self._connection, topics, wiring.new_topics(self._around.config.kafka))
+
+
+async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
+    """Waits for `task`, or until `stop`: then it is cancelled, and the answer is False."""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    return not task.cancelled()

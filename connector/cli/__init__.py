@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 
+
+class _Command(NamedTuple):
+    module: str
+    summary: str
+
+
 _COMMANDS = {
-    "run": "connector.cli.run:run",
-    "check": "connector.cli.check:check",
-    "demo": "connector.cli.demo:demo",
-    "emulate": "connector.cli.emulate:emulate",
+    "run": _Command("connector.cli.run", "Deliver events and take callbacks, until told to stop."),
+    "check": _Command("connector.cli.check", "Check a configuration without starting anything."),
+    "demo": _Command("connector.cli.demo", "Show it all at work on this machine, on a Kafka of its own."),
+    "emulate": _Command("connector.cli.emulate", "Be SEEN on a port of this machine."),
 }
+"""Each command is in its module under its own name."""
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module when the command is asked for, so that none pays for what another needs."""
+    """Imports a command's module when that command is called: none pays for what another needs, or fails for the lack
+    of it.
+    """
 
     def list_commands(self, _: click.Context) -> list[str]:
         """The names, in the order in which the help shows them."""
@@ -25,10 +35,13 @@ class LazyGroup(click.Group):
         """The command `cmd_name`; None if there is none."""
         if cmd_name not in _COMMANDS:
             return None
-        module, attribute = _COMMANDS[cmd_name].split(":")
-        command = getattr(import_module(module), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101 - the table above is wrong otherwise
+        command: click.Command = getattr(import_module(_COMMANDS[cmd_name].module), cmd_name)
         return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in _COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup)

@@ -1,8 +1,7 @@
-"""The exit codes of every command."""
+"""The exit codes of every command. 0 is a good end."""
 
 from __future__ import annotations
 
-OK = 0
 FAILED = 1
 """It started, and then could not do what was asked."""
 

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
+import structlog
 import uvloop
 
 from connector.app import App
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connector.config.model import Config
+
+
+log = structlog.get_logger()
 
 
 @click.command()
@@ -36,6 +40,8 @@ def run(directory: Path) -> None:
 async def _until_signal(config: Config) -> None:
     redactor = config.redactor()
     configure_logs(config.connector.logging, redactor.clean_value)
+    for warning in config.warnings:
+        log.warning("configuration_unwise", where=warning.file, line=warning.line, what=warning.message)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 Location = tuple[str | int, ...]
 """The way from a file's root to a setting: names, and indexes from 0."""
 
+_UNFINISHED = object()
+"""Stands for a node while its content is built: to meet it then is to meet an alias inside what it names."""
+
 _TAG = "tag:yaml.org,2002:"
 _TEXT = {_TAG + kind for kind in ("str", "timestamp", "value", "merge")}
 _PLAIN = {_TAG + kind for kind in ("null", "bool", "int", "float")}
+_KNOWN = _TEXT | _PLAIN | {_TAG + "map", _TAG + "seq"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_QUOTED = re.compile(r"'(?!<)[^']{3,}'|\"[^\"]{3,}\"")
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _PATH = re.compile(r"\.{0,2}/.*|.*\$\{.*", re.DOTALL)
 
 
@@ -55,8 +59,12 @@ class Document:
         self._yaml = YAML(typ="safe", pure=True)
         self._built: dict[int, Any] = {}
         self._unresolved: set[int] = set()
-        self._root = self._compose(text)
-        self._read()
+        self._root: Node | None = None
+        try:
+            self._root = self._compose(text)
+            self._read()
+        except RecursionError:
+            self._add(None, "is nested too deeply")
 
     def problem(self, location: Location, message: str) -> Problem:
         """A mistake in the setting at `location`, in words that begin with its path."""
@@ -70,7 +78,7 @@ class Document:
         return 1 if key is None else int(key.start_mark.line) + 1
 
     def unresolved(self, location: Location) -> bool:
-        """Whether the setting there refers to the environment in vain: no value of it can be right or wrong."""
+        """Whether the setting there has no value that could be right or wrong: what it refers to is not there."""
         return id(self._find(location)[1]) in self._unresolved
 
     def written(self, location: Location) -> str:
@@ -90,8 +98,6 @@ class Document:
             self._add(None if mark is None else mark.line + 1, _syntax(error))
         except YAMLError:
             self._add(None, "is not YAML: it holds a character that does not print")
-        except RecursionError:
-            self._add(None, "is nested too deeply")
         return None
 
     def _read(self) -> None:
@@ -104,11 +110,17 @@ class Document:
 
     def _build(self, node: Node, location: Location) -> Any:
         if id(node) not in self._built:
-            self._built[id(node)] = None
+            self._built[id(node)] = _UNFINISHED
             self._built[id(node)] = self._content(node, location)
+        elif self._built[id(node)] is _UNFINISHED:
+            self._unresolved.add(id(node))
+            self.problems.append(self.problem(location, "is part of itself"))
         return self._built[id(node)]
 
     def _content(self, node: Node, location: Location) -> Any:
+        if node.tag not in _KNOWN:
+            message = "a YAML tag has no meaning here; put text that begins with '!' in quotes"
+            self._add(_line(node), message)
         if isinstance(node, MappingNode):
             return self._mapping(node, location)
         if isinstance(node, SequenceNode):
@@ -117,7 +129,6 @@ class Document:
             return self._text(node, location)
         if isinstance(node, ScalarNode) and node.tag in _PLAIN:
             return self._plain(node)
-        self._add(_line(node), "a YAML tag has no meaning here; put text that begins with '!' in quotes")
         return node.value
 
     def _mapping(self, node: MappingNode, location: Location) -> dict[str, Any]:
@@ -211,4 +222,10 @@ def _syntax(error: MarkedYAMLError) -> str:
     if isinstance(error, ComposerError):
         return "is not one YAML document: a second one begins here"
     said = ", ".join(part for part in (error.context, error.problem) if part)
-    return f"is not YAML: {_QUOTED.sub('…', said)}"
+    return f"is not YAML: {_QUOTED.sub(_harmless, said)}"
+
+
+def _harmless(quoted: re.Match[str]) -> str:
+    """Single characters and the parser's own words (`<block end>`) may be repeated; the rest may be a value."""
+    inside = quoted[1] or quoted[2] or ""
+    return quoted[0] if len(inside) <= 2 or inside.startswith("<") else "…"

@@ -194,11 +194,12 @@ def _forms(text: str) -> Iterator[str]:
     yield text
     if len(text) < MIN_LENGTH:
         return
-    yield from (urllib.parse.quote(text), urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text))
+    for quote, safe in ((urllib.parse.quote, "/"), (urllib.parse.quote, ""), (urllib.parse.quote_plus, "")):
+        yield quote(text, safe, errors="replace")
     yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
 
 
 def _basic_forms(username: str, password: str) -> Iterator[str]:
     pair = f"{username}:{password}".encode()
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(pair).decode().rstrip("=")
+    for encoded in (base64.b64encode(pair).decode(), base64.urlsafe_b64encode(pair).decode()):
+        yield from (encoded, encoded.rstrip("="))

@@ -103,8 +103,9 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
 def _secret_from_file(given: SecretFile, info: ValidationInfo) -> Secret:
     if given.in_two_ways:
         raise mistake("is given twice, here and in its _file setting: one of them must go")
+    path = _path(given.path, info)
     try:
-        return Secret.from_file(_path(given.path, info))
+        return Secret.from_file(path)
     except ValueError as error:
         raise mistake(f"the file {WRITTEN} {error}") from None
 

@@ -6,6 +6,8 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
+from connector.config.values import MISTAKE
+
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
@@ -18,7 +20,7 @@ _TRUTH = "must be true or false"
 _SECTION = "must be a section with settings of its own"
 
 _MESSAGES = {
-    "mistake": "{message}",
+    MISTAKE: "{message}",
     "missing": "is missing",
     "string_type": _TEXT,
     "int_type": _WHOLE,
@@ -40,8 +42,9 @@ _MESSAGES = {
 }
 """By pydantic's error type. A type that is missing here still gives a message, a vaguer one."""
 
-_SAFE_TO_REPEAT = re.compile(r"[A-Za-z_]{1,40}")
-"""An unknown name that looks like a setting's. Anything else may be a value whose colon lacks its space."""
+_LOOKS_LIKE_A_NAME = re.compile(r"[A-Za-z_]{1,40}")
+"""An unknown name is repeated if it looks like a setting's; where secrets are set, only if it is close to one of them.
+Anything else may be a value whose colon lacks its space."""
 
 
 def is_unknown(error: ErrorDetails) -> bool:
@@ -69,9 +72,9 @@ def _section(model: type[Settings], parents: list[int | str]) -> type[Settings] 
 
 
 def _unknown(name: str, section: type[Settings] | None) -> str:
-    if not _SAFE_TO_REPEAT.fullmatch(name):
-        return "unknown setting"
     fields = () if section is None else tuple(section.model_fields)
-    files = () if section is None else tuple(f"{secret}_file" for secret in section.secret_names())
-    close = difflib.get_close_matches(name, (*fields, *files), n=1)
+    secrets = () if section is None else section.secret_names()
+    close = difflib.get_close_matches(name, (*fields, *(f"{secret}_file" for secret in secrets)), n=1)
+    if not _LOOKS_LIKE_A_NAME.fullmatch(name) or (secrets and not close):
+        return "unknown setting"
     return f"unknown setting '{name}'" + (f": did you mean '{close[0]}'?" if close else "")

@@ -97,7 +97,7 @@ class Pump:
         self._ends: dict[Partition, int] = {}
         self._committing = asyncio.Lock()
         self._room = asyncio.Event()
-        self.reading = False
+        self.connected = True
         self.taken = 0
 
     def settled(self) -> None:
@@ -193,9 +193,8 @@ class Pump:
         while True:
             try:
                 await self._poll()
-                self.reading = True
             except KafkaUnavailable as error:
-                self.reading = False
+                self.connected = False
                 log.warning("poll_failed", workspace=self._workspace, why=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
@@ -272,8 +271,11 @@ class Pump:
                 ends = await self._source.end_offsets(list(trackers)) if trackers else {}
                 if trackers is self._trackers:
                     self._ends = ends
+                self.connected = True
             except KafkaUnavailable as error:
-                log.debug("lag_unknown", workspace=self._workspace, why=str(error))
+                # A poll says nothing of a broker that is away: it only finds no records.
+                self.connected = False
+                log.warning("kafka_unreachable", workspace=self._workspace, why=str(error))
             await asyncio.sleep(_LAG_SECONDS)
 
     def _end_epoch(self) -> None:

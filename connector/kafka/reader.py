@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from connector.errors import KafkaUnavailable
@@ -28,6 +28,7 @@ async def read_topic(connection: KafkaConnection, topic: str, *, seconds: float)
     """
     consumer = await connected(
         lambda: AIOKafkaConsumer(
+            topic,
             **connection.arguments(), auto_offset_reset="earliest", isolation_level="read_committed"
         ),
         AIOKafkaConsumer.stop,
@@ -35,7 +36,7 @@ async def read_topic(connection: KafkaConnection, topic: str, *, seconds: float)
     )
     try:
         async with asyncio.timeout(seconds):
-            async for record in _all_of(consumer, topic):
+            async for record in _all_of(consumer):
                 yield record
     except (KafkaError, TimeoutError) as error:
         raise KafkaUnavailable(f"reading {topic}: {type(error).__name__}") from error
@@ -43,15 +44,10 @@ async def read_topic(connection: KafkaConnection, topic: str, *, seconds: float)
         await stopped(consumer.stop(), _STOP_SECONDS)
 
 
-async def _all_of(consumer: AIOKafkaConsumer, topic: str) -> AsyncIterator[Record]:
-    await consumer.topics()  # loads the metadata of topics that nobody subscribed to
-    numbers = consumer.partitions_for_topic(topic) or set()
-    partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-    consumer.assign(partitions)
+async def _all_of(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
+    partitions = sorted(consumer.assignment())  # without a group, that is all of the topic
     ends = await consumer.end_offsets(partitions)
     for partition in partitions:
-        consumer.pause(*(other for other in partitions if other != partition))
-        consumer.resume(partition)
         while await consumer.position(partition) < ends[partition]:
             for found in (await consumer.getmany(partition, timeout_ms=500)).get(partition, []):
                 if found.offset < ends[partition]:

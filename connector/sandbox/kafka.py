@@ -109,6 +109,7 @@ class LocalKafka:
         """
         if self.pid is not None:
             raise SandboxError("the local Kafka is already running")
+        await self.kill()  # what is left of a broker that ended by itself
         java = await asyncio.to_thread(_java_command, self._cache)
         self._configure()
         if not (self.directory / "data").exists():

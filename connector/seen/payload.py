@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 _LONGEST_NAME = 256
+_LONGEST_ID_BYTES = 1024  # it is a path segment of look-ups, and the key of what we publish
 
 
 def with_string_id(properties: dict[str, Any]) -> dict[str, Any] | Unsendable:
@@ -25,10 +26,12 @@ def with_string_id(properties: dict[str, Any]) -> dict[str, Any] | Unsendable:
     if value is None or value == "":
         return Unsendable(Reason.ID_MISSING, "the event has no id: `id` is absent, null or empty")
     if isinstance(value, int) and not isinstance(value, bool):
-        return {**properties, "id": str(value)}
+        value = str(value)
     if not isinstance(value, str):
         return Unsendable(Reason.ID_NOT_A_STRING, f"`id` must be a string, it is {json_type(value)}")
-    return properties
+    if (size := len(value.encode("utf-8", "replace"))) > _LONGEST_ID_BYTES:
+        return Unsendable(Reason.ID_TOO_LONG, f"`id` has {size} bytes, at most {_LONGEST_ID_BYTES} are taken")
+    return {**properties, "id": value}
 
 
 def encode(properties: Mapping[str, Any], max_bytes: int) -> bytes | Unsendable:

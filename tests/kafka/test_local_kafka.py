@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -85,6 +86,16 @@ async def test_another_one_takes_over_the_data_of_one_that_stopped(
     await own_kafka.stop()
     async with LocalKafka(own_kafka.directory) as heir:
         assert await first_value(heir.bootstrap_servers, topic) == b"kept"
+
+
+async def test_one_that_ended_by_itself_can_be_started_again(own_kafka: LocalKafka) -> None:
+    assert own_kafka.pid is not None
+    os.kill(own_kafka.pid, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while own_kafka.pid is not None:  # noqa: ASYNC110 - it is a process
+            await asyncio.sleep(0.05)
+    await own_kafka.start()
+    assert own_kafka.pid is not None
 
 
 async def test_it_is_not_started_twice(own_kafka: LocalKafka) -> None:

@@ -1,0 +1,231 @@
+"""What a sound configuration becomes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.config.load import load
+from connector.config.model import Config, WorkspaceConfig
+from connector.config.unbuilt import CONNECTOR, WORKSPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Folder = Callable[..., Path]
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def loaded(directory: Path, **environ: str) -> Config:
+    return load(directory, environ)
+
+
+def the_workspace(config: Config) -> WorkspaceConfig:
+    (workspace,) = config.workspaces
+    return workspace
+
+
+def test_names_default_to_names_made_of_the_workspaces(folder: Folder) -> None:
+    workspace = the_workspace(loaded(folder()))
+    assert workspace.group_id == "seen-connector-acme"
+    assert workspace.topics.model_dump() == {
+        "videos": "seen.acme.videos",
+        "outcomes": "seen.acme.outcomes",
+        "dead_letters": "seen.acme.dead-letters",
+        "replay": "seen.acme.replay",
+        "viewers": None,
+    }
+
+
+def test_one_topic_can_be_named_and_the_others_keep_their_defaults(folder: Folder, workspace: str) -> None:
+    topics = the_workspace(loaded(folder(acme=workspace + "topics: {videos: films}\n"))).topics
+    assert (topics.videos, topics.outcomes) == ("films", "seen.acme.outcomes")
+
+
+def test_the_limit_and_address_default_to_what_seen_documents(folder: Folder) -> None:
+    seen = the_workspace(loaded(folder())).seen
+    assert (seen.base_url, seen.quota.requests, seen.quota.per_seconds) == ("https://next.seen.io", 100, 10)
+
+
+def test_the_legacy_apis_limit_and_address_are_its_own() -> None:
+    text = {"api": "receivers", "campaign_slug": "welcome-film", "auth": {"token": "canary"}}
+    seen = WorkspaceConfig.model_validate(
+        {
+            "name": "acme",
+            "sources": [{"topics": ["a"]}],
+            "seen": text,
+            "callback": {"auth": {"none": True}},
+        }
+    ).seen
+    assert (seen.base_url, seen.quota.requests, seen.quota.per_seconds) == ("https://api.seen.io", 1000, 3600)
+
+
+def test_a_section_without_content_has_its_defaults(folder: Folder, workspace: str) -> None:
+    config = loaded(folder(acme=workspace + "delivery:\n"))
+    assert the_workspace(config).delivery.max_in_flight == 32
+
+
+def test_numbers_and_truths_may_come_as_text_from_the_environment(folder: Folder) -> None:
+    text = "kafka: {bootstrap_servers: '${K:-a:1,b:2}', create_topics: '${C}'}\nlistener:\n  port: ${P}\n"
+    config = loaded(folder(connector=text), C="true", P="8081").connector
+    assert (config.kafka.create_topics, config.listener.port) == (True, 8081)
+    assert config.kafka.bootstrap_servers == "a:1,b:2"
+
+
+def test_what_an_unset_variable_leaves_empty_is_not_set(folder: Folder) -> None:
+    text = "kafka: {bootstrap_servers: 'a:1', sasl_username: '${U:-}', sasl_password: '${P:-}', ssl_cafile: ''}\n"
+    kafka = loaded(folder(connector=text)).connector.kafka
+    assert (kafka.sasl_username, kafka.sasl_password, kafka.ssl_cafile) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("earliest", "earliest"),
+        ("latest", "latest"),
+        ("2026-11-01T00:00:00Z", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("'2026-11-01T02:00:00+02:00'", datetime(2026, 11, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_source_starts_at_an_end_or_at_a_time(
+    folder: Folder, workspace: str, start: str, expected: object
+) -> None:
+    text = workspace.replace("topics: [customer-events]", f"topics: [customer-events], start: {start}")
+    assert the_workspace(loaded(folder(acme=text))).sources[0].start == expected
+
+
+def test_an_anchor_may_be_used_again(folder: Folder, workspace: str) -> None:
+    text = workspace + "delivery: {backoff: &slow {initial_seconds: 5}}\n"
+    text = text.replace("workspace_id: w-1", "workspace_id: w-1, probe: *slow")
+    text = "\n".join([*text.splitlines()[:2], text.splitlines()[4], *text.splitlines()[2:4]])
+    assert the_workspace(loaded(folder(acme=text))).seen.probe.initial_seconds == 5
+
+
+def test_a_name_with_a_byte_order_mark_before_it_is_read(folder: Folder, workspace: str) -> None:
+    assert the_workspace(loaded(folder(acme=b"\xef\xbb\xbf" + workspace.encode()))).name == "acme"
+
+
+def test_one_callback_token_or_two_are_good(folder: Folder, workspace: str) -> None:
+    text = workspace.replace("token: canary-callback", "token: [canary-old, canary-new]")
+    token = the_workspace(loaded(folder(acme=text))).callback.auth.token
+    assert [secret.reveal() for secret in token] == ["canary-old", "canary-new"]
+
+
+def test_a_callback_token_may_be_in_two_files(folder: Folder, workspace: str) -> None:
+    directory = folder(acme=workspace.replace("token: canary-callback", "token_file: [../old, ../new]"))
+    (directory / "old").write_text("canary-old\n")
+    (directory / "new").write_text("canary-new")
+    token = the_workspace(loaded(directory)).callback.auth.token
+    assert [secret.reveal() for secret in token] == ["canary-old", "canary-new"]
+
+
+def test_a_single_basic_credential_is_a_list_of_one(folder: Folder, workspace: str) -> None:
+    text = workspace.replace("token: canary-callback", "basic: {username: me, password: canary}")
+    (basic,) = the_workspace(loaded(folder(acme=text))).callback.auth.basic
+    assert (basic.username, basic.password.reveal()) == ("me", "canary")
+
+
+def test_a_file_is_looked_for_beside_the_file_that_names_it(folder: Folder, workspace: str) -> None:
+    directory = folder(acme=workspace.replace("bearer_token: canary-token", "bearer_token_file: token"))
+    (directory / "workspaces" / "token").write_text("canary-in-a-file\n")
+    token = the_workspace(loaded(directory)).seen.auth.bearer_token
+    assert token is not None
+    assert token.reveal() == "canary-in-a-file"
+
+
+def test_every_secret_is_found_for_the_redactor(folder: Folder, workspace: str) -> None:
+    text = workspace.replace("token: canary-callback", "basic: {username: me, password: canary-basic}")
+    kafka = "{bootstrap_servers: 'a:1', security_protocol: SASL_SSL, sasl_username: me, sasl_password: canary-kafka}"
+    config = loaded(folder(connector=f"kafka: {kafka}", acme=text))
+    assert {secret.reveal() for secret in config.secrets()} == {
+        "canary-kafka",
+        "canary-token",
+        "canary-basic",
+    }
+    assert config.redactor().clean("Basic bWU6Y2FuYXJ5LWJhc2lj canary-kafka") == "Basic *** ***"
+
+
+def test_a_configuration_shows_no_secret(folder: Folder) -> None:
+    config = loaded(folder())
+    shown = [str(config), repr(config), *(workspace.model_dump_json() for workspace in config.workspaces)]
+    shown += [json.dumps(workspace.model_dump(mode="json")) for workspace in config.workspaces]
+    assert "canary" not in "".join(shown)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "warning"),
+    [
+        (
+            "workspace_id: w-1",
+            "workspace_id: w-1, base_url: 'http://emulator:8787'",
+            "3: seen.base_url: is plain http: the token crosses the network in the clear",
+        ),
+        (
+            "token: canary-callback",
+            "none: true",
+            "4: callback.auth.none: whoever reaches the listener can announce videos",
+        ),
+        (
+            "name: acme",
+            "name: acme\ndelivery: {max_in_flight: 19}",
+            "2: delivery.max_in_flight: answers that take 2 s leave a part of the quota unused below 20",
+        ),
+    ],
+)
+def test_what_looks_unwise_is_a_warning(
+    folder: Folder, workspace: str, was: str, becomes: str, warning: str
+) -> None:
+    config = loaded(folder(acme=workspace.replace(was, becomes)))
+    assert [str(it) for it in config.warnings] == [f"config/workspaces/acme.yaml:{warning}"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "seen.localhost"])
+def test_plain_http_within_the_machine_is_no_warning(folder: Folder, workspace: str, host: str) -> None:
+    text = workspace.replace("workspace_id: w-1", f"workspace_id: w-1, base_url: 'http://{host}:8787'")
+    assert loaded(folder(acme=text)).warnings == ()
+
+
+def test_workspaces_may_share_a_source_and_a_results_topic(folder: Folder, workspace: str) -> None:
+    acme = workspace + "topics: {dead_letters: all-dead-letters}\n"
+    other = acme.replace("name: acme", "name: other").replace("w-1", "w-2")
+    config = loaded(folder(acme=acme, other=other))
+    assert [it.name for it in config.workspaces] == ["acme", "other"]
+    assert config.files[1:] == ("config/workspaces/acme.yaml", "config/workspaces/other.yaml")
+
+
+def test_the_configuration_in_this_repository_is_sound() -> None:
+    config = loaded(REPOSITORY / "config", SEEN_ACME_TOKEN="canary-a", ACME_CALLBACK_TOKEN="canary-b")
+    assert config.warnings == ()
+    assert the_workspace(config).sources[0].properties is not None
+
+
+@pytest.mark.parametrize("model_and_rows", [("connector", CONNECTOR), ("workspace", WORKSPACE)])
+def test_what_is_not_built_is_a_setting_of_the_model(
+    model_and_rows: tuple[str, dict[str, str | None]],
+) -> None:
+    from connector.config.model import ConnectorConfig
+
+    kind, rows = model_and_rows
+    for path in rows:
+        section = ConnectorConfig if kind == "connector" else WorkspaceConfig
+        *parents, name = [part for part in path.split(".") if part != "*"]
+        for parent in parents:
+            inner = section.section(parent)
+            assert inner is not None, path
+            section = inner  # type: ignore[assignment]
+        assert name in section.model_fields, path
+
+
+@given(st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=4))
+def test_any_printing_text_survives_as_a_secret_from_the_environment(value: str) -> None:
+    from connector.config.document import Document
+
+    document = Document("file.yaml", "token: ${TOKEN}\n", {"TOKEN": value})
+    assert document.data == {"token": value}

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import pickle
+import urllib.parse
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.config.secrets import MASK, MAX_FILE_BYTES, Redactor, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PRINTING = st.characters(categories=("L", "N", "P", "S"), exclude_characters="*")
+SECRETS = st.text(PRINTING, min_size=4, max_size=40)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    max_leaves=10,
+)
+
+
+def test_a_secret_never_prints() -> None:
+    secret = Secret("canary")
+    shown = [
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret:>20}",
+        f"{secret!r}",
+        repr([secret]),
+    ]
+    assert set(shown) == {MASK, f"[{MASK}]"}
+
+
+@pytest.mark.parametrize("dump", [json.dumps, orjson.dumps, pickle.dumps])
+def test_a_secret_is_not_serialised(dump: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        dump(Secret("canary"))
+    assert "canary" not in str(caught.value)
+
+
+def test_a_copy_of_a_secret_is_the_secret() -> None:
+    secret = Secret("canary")
+    assert copy.copy(secret) is copy.deepcopy([secret])[0] is secret
+
+
+@pytest.mark.parametrize("value", ["", "abc", "canary\n", "canary\x00", "can\u2028ary", "canary\ud800"])
+def test_what_cannot_be_a_secret_is_refused_without_being_shown(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^(is|holds) ") as caught:
+        Secret(value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\n\n"])
+def test_a_secret_files_last_line_breaks_are_no_part_of_it(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "token").write_bytes(b"canary" + ending.encode())
+    assert Secret.from_file(tmp_path / "token").reveal() == "canary"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff\xfe\x00\x01", "is not UTF-8 text"),
+        (b"canary\ncanary", "holds a line break"),
+        (b"x" * (MAX_FILE_BYTES + 1), "is larger than"),
+    ],
+)
+def test_a_secret_file_without_a_usable_secret_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        Secret.from_file(tmp_path / "token")
+
+
+def test_a_rotated_file_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary-old")
+    secret = Secret.from_file(file)
+    file.write_text("canary-new\n")
+    assert secret.reveal() == "canary-new"
+
+
+@pytest.mark.parametrize("ruin", ["unlink", "empty", "garbage"])
+def test_the_last_good_value_stays_while_the_file_is_of_no_use(tmp_path: Path, ruin: str) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary")
+    secret = Secret.from_file(file)
+    if ruin == "unlink":
+        file.unlink()
+    else:
+        file.write_bytes(b"" if ruin == "empty" else b"\xff\xff\xff\xff")
+    assert secret.reveal() == "canary"
+
+
+def test_a_rotated_secret_is_redacted_before_it_is_handed_out(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary-old")
+    secret, redactor = Secret.from_file(file), Redactor()
+    redactor.watch(secret)
+    redactor.watch_basic("me", secret)
+    file.write_text("canary-new")
+    both = f"canary-old {secret.reveal()} {base64.b64encode(b'me:canary-new').decode()}"
+    assert redactor.clean(both) == f"{MASK} {MASK} {MASK}"
+
+
+def test_only_the_latest_values_of_a_rotating_secret_are_kept() -> None:
+    redactor = Redactor()
+    redactor.add("canary-for-ever")
+    for number in range(1000, 1100):
+        redactor.add(f"canary-{number}", owner="token")
+    assert redactor.clean("canary-1000 canary-1099 canary-for-ever") == f"canary-1000 {MASK} {MASK}"
+
+
+def test_a_redactor_that_knows_nothing_changes_nothing() -> None:
+    assert Redactor().clean("text") == "text"
+
+
+def test_a_text_too_short_to_be_a_secret_is_ignored() -> None:
+    redactor = Redactor()
+    redactor.add("abc")
+    assert redactor.clean("abc") == "abc"
+
+
+def test_the_longest_of_two_secrets_that_begin_alike_is_replaced_whole() -> None:
+    redactor = Redactor()
+    redactor.add("canary")
+    redactor.add("canary-long")
+    assert redactor.clean("canary-long") == MASK
+
+
+def test_values_keep_their_shape() -> None:
+    redactor = Redactor()
+    redactor.add("canary")
+    value = {
+        "a": [1, None, True, 1.5, "x canary"],
+        "canary": (b"canary\xff", {"canary"}),
+        5: ValueError("canary"),
+    }
+    assert redactor.clean_value(value) == {
+        "a": [1, None, True, 1.5, "x ***"],
+        "***": ["***\\xff", ["***"]],
+        "5": "ValueError('***')",
+    }
+
+
+@given(SECRETS, st.text(), st.text())
+def test_no_form_of_a_secret_survives_in_a_text(secret: str, before: str, after: str) -> None:
+    redactor = Redactor()
+    redactor.add(secret)
+    password = Secret(secret)
+    redactor.watch_basic("me", password)
+    forms = [
+        secret,
+        urllib.parse.quote(secret, safe=""),
+        urllib.parse.quote_plus(secret),
+        urllib.parse.urlencode({"client_secret": secret}).removeprefix("client_secret="),
+        json.dumps(secret)[1:-1],
+        orjson.dumps(secret).decode()[1:-1],
+        repr(secret)[1:-1],
+        base64.b64encode(f"me:{secret}".encode()).decode(),
+    ]
+    for form in forms:
+        cleaned = redactor.clean(before + form + after)
+        assert form not in cleaned or form in before + MASK + after
+
+
+@given(st.lists(SECRETS, min_size=1, max_size=4), VALUES)
+def test_no_secret_survives_in_a_rendered_log_value(secrets: list[str], value: object) -> None:
+    redactor = Redactor()
+    for secret in secrets:
+        redactor.add(secret)
+    planted = {
+        "event": value,
+        "said": [f"Bearer {secret}" for secret in secrets],
+        secrets[0]: secrets[-1].encode(),
+    }
+    rendered = json.dumps(redactor.clean_value(planted))
+    for text in texts(json.loads(rendered)):
+        assert not [secret for secret in secrets if secret in text.replace(MASK, "\n")]
+
+
+def texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
