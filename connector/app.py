@@ -35,6 +35,7 @@ _HEALTHY_SECONDS = 120.0  # a workspace that lived this long starts over with sh
 _RESERVED_SECONDS = (
     8.0  # of the shutdown deadline: for the last outcomes and commits, and to leave the groups
 )
+_LAST_SECONDS = 3.0  # of those: for the doors and ports to close
 
 
 class App:
@@ -153,7 +154,7 @@ class App:
     async def _cancel_late(self) -> None:
         """Ends workspaces that hang at the deadline, so that the process ends all the same."""
         if self._deadline is not None and self._tasks:
-            remaining = max(0.0, self._deadline - self._clock.monotonic() - 1.0)
+            remaining = max(0.0, self._deadline - self._clock.monotonic() - _LAST_SECONDS)
             _, late = await asyncio.wait(self._tasks, timeout=remaining)
             for task in late:
                 log.error("workspace_cancelled", workspace=task.get_name())

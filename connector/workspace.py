@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connector import wiring
-from connector.delivery.dispatch import Dispatcher, Path
+from connector.delivery.assignment import Assignment
+from connector.delivery.dispatch import Dispatcher
 from connector.delivery.pump import Bounds, Pump
+from connector.delivery.request import Path
 from connector.delivery.settle import Origin, Settler
 from connector.delivery.suspension import Suspension
 from connector.errors import KafkaUnavailable
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from connector.types import Message
 
 _RESULTS_WAIT_SECONDS = 30.0
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 1.2  # three of them, and the last commit, fit into what the shutdown deadline reserves
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +170,12 @@ class Workspace:
 
     def status(self) -> dict[str, object]:
         """The figures of this workspace, as values that JSON knows; the gauges are set to the same."""
-        pump, dispatcher, limits = self._pump, self._dispatcher, self._quota.limits
-        oldest = pump.oldest_timestamp_ms if pump else None
-        lag = pump.lag if pump else 0
-        state = self._suspension.state
-        blocking = pump.blocking if pump else None
+        limits, dispatcher = self._quota.limits, self._dispatcher
+        assignment = self._pump.assignment if self._pump else Assignment({})
+        oldest, lag, blocking = assignment.oldest_timestamp_ms, assignment.lag, assignment.blocking
         figures: dict[str, float] = {
             "lag_records": lag,
-            "buffered_records": pump.buffered if pump else 0,
+            "buffered_records": assignment.buffered,
             "in_flight_requests": dispatcher.in_flight if dispatcher else 0,
             "uncommitted_records": blocking[1] if blocking else 0,
             "quota_requests": limits.requests,
@@ -186,7 +186,8 @@ class Workspace:
             "time_to_drain_seconds": round(lag * limits.per_seconds / limits.requests, 1),
         }
         reason = self.unready()
-        for name, value in {**figures, "suspended": state is not None, "ready": reason is None}.items():
+        suspended = self._suspension.state is not None
+        for name, value in {**figures, "suspended": suspended, "ready": reason is None}.items():
             self._metrics.gauge(name, float(value))
         return {
             "state": self._state(),
@@ -194,7 +195,7 @@ class Workspace:
             **figures,
             "quota_per_seconds": limits.per_seconds,
             "blocking": blocking[0] if blocking else None,
-            "partitions": pump.partitions if pump else [],
+            "partitions": sorted(map(str, assignment.trackers)),
             "outcomes": {kind.value: self._outcomes[kind] for kind in OutcomeKind},
         }
 
@@ -203,7 +204,7 @@ class Workspace:
             return "stopped"
         if self._suspension.state is not None:
             return "suspended"
-        return "running" if self._pump.partitions else "standby"
+        return "running" if self._pump.assignment.trackers else "standby"
 
     # Wiring
 
@@ -215,7 +216,7 @@ class Workspace:
         bounds = Bounds(delivery.max_buffered, delivery.max_uncommitted)
         pump = Pump(self.name, source, wiring.mappings(config), settler, bounds, self._metrics)
         path = Path(
-            DataDestination(client),
+            DataDestination(client, self._around.redact),
             self._quota,
             self._suspension,
             wiring.policy(config),

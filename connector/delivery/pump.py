@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from connector.delivery.assignment import Assignment
 from connector.delivery.delivery import Delivery
-from connector.delivery.offsets import OffsetTracker
 from connector.errors import KafkaUnavailable
-from connector.types import Event, Outcome, OutcomeKind, Partition, Skipped, Unsendable
+from connector.types import Event, Partition, Skipped, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -36,6 +36,7 @@ _ROOM_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
 _COMMIT_SECONDS = 1.0
 _LAG_SECONDS = 5.0
+_LAST_COMMIT_SECONDS = 2.5
 _RECORDS_A_POLL = 100  # so that parsing never keeps the loop for long
 _REVOKE_SECONDS = 40.0  # well under the time that a rebalance waits for us
 
@@ -92,11 +93,9 @@ class Pump:
         self._metrics = metrics
         self._dispatcher: Dispatcher | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._trackers: dict[Partition, OffsetTracker] = {}
-        self._committed: dict[Partition, int] = {}
-        self._ends: dict[Partition, int] = {}
         self._committing = asyncio.Lock()
         self._room = asyncio.Event()
+        self.assignment = Assignment({})
         self.connected = True
         self.taken = 0
 
@@ -117,8 +116,7 @@ class Pump:
                 self._start(self._ask_for_ends_forever(), "lag"),
             ]
             await stop.wait()
-            poll = loops[1]
-            poll.cancel()
+            loops[1].cancel()  # no more records
             if not await dispatcher.drain(drain_seconds()):
                 log.warning(
                     "stopped_with_requests_on_the_wire",
@@ -127,18 +125,18 @@ class Pump:
                 )
             for loop in loops:
                 loop.cancel()
-        await self._commit()
+        try:
+            async with asyncio.timeout(_LAST_COMMIT_SECONDS):
+                await self._commit()
+        except TimeoutError:
+            log.warning("stopped_without_commit", workspace=self._workspace)
         self._end_epoch()
 
     # What the source tells: connector.kafka.source.Ownership
 
     def assigned(self, positions: Mapping[Partition, int]) -> None:
         """Begins an epoch for each partition, at its position."""
-        self._trackers = {partition: OffsetTracker(position) for partition, position in positions.items()}
-        # Not `positions`: where there was no commit yet, the start that was chosen is committed at once, so that it holds
-        # for what arrives while we are away.
-        self._committed = {}
-        self._ends = {}
+        self.assignment = Assignment(positions)
         if self._dispatcher is not None:
             self._dispatcher.resume()
         self._room.set()
@@ -146,6 +144,8 @@ class Pump:
 
     async def revoked(self) -> None:
         """Ends all epochs: drains, commits, drops the rest."""
+        if not self.assignment.trackers:
+            return
         if self._dispatcher is not None:
             await self._dispatcher.drain(_REVOKE_SECONDS)
         await self._commit()
@@ -156,36 +156,6 @@ class Pump:
         """Counts what can no longer be delivered; the watermark steps over the gap with the next record."""
         self._metrics.taken_by_retention.inc(count)
         self.taken += count
-
-    # Figures
-
-    @property
-    def buffered(self) -> int:
-        """Records read and not settled."""
-        return sum(tracker.unsettled for tracker in self._trackers.values())
-
-    @property
-    def lag(self) -> int:
-        """Records in the source topics that may not be committed yet."""
-        return sum(max(0, end - self._trackers[each].watermark) for each, end in self._ends.items())
-
-    @property
-    def blocking(self) -> tuple[str, int] | None:
-        """The widest span of uncommitted offsets: the origin that holds it back, and its width."""
-        spans = [(tracker.span, f"{each}/{tracker.watermark}") for each, tracker in self._trackers.items()]
-        span, origin = max(spans, default=(0, ""))
-        return (origin, span) if span else None
-
-    @property
-    def oldest_timestamp_ms(self) -> int | None:
-        """Kafka's time of the oldest record that is read and not settled."""
-        times = [tracker.oldest_timestamp_ms for tracker in self._trackers.values()]
-        return min((time for time in times if time is not None), default=None)
-
-    @property
-    def partitions(self) -> list[str]:
-        """What is assigned to us."""
-        return sorted(map(str, self._trackers))
 
     # The loops
 
@@ -200,9 +170,8 @@ class Pump:
 
     async def _poll(self) -> None:
         self._room.clear()
-        spans = {each: tracker.span for each, tracker in self._trackers.items()}
-        narrow = [each for each, span in spans.items() if span < self._bounds.max_uncommitted]
-        room = min(_RECORDS_A_POLL, self._bounds.max_buffered - self.buffered) if narrow else 0
+        narrow = self.assignment.narrower_than(self._bounds.max_uncommitted)
+        room = min(_RECORDS_A_POLL, self._bounds.max_buffered - self.assignment.buffered) if narrow else 0
         for record in await self._source.poll(narrow, max(0, room), _POLL_SECONDS):
             self._accept(record)
         if room <= 0:
@@ -217,7 +186,7 @@ class Pump:
             return
 
     def _accept(self, record: Record) -> None:
-        tracker = self._trackers.get(Partition(record.topic, record.partition))
+        tracker = self.assignment.trackers.get(Partition(record.topic, record.partition))
         if tracker is None or self._dispatcher is None:
             return  # revoked between the fetch and here: whoever has the partition now reads it
         tracker.start(record.offset, record.timestamp_ms)
@@ -228,19 +197,14 @@ class Pump:
             case Skipped(reason):
                 self._settler.skip(record, reason, tracker)
             case Unsendable() as fault:
-                self._start(self._refuse(record, fault, tracker), f"dead letter {record.origin}")
-
-    async def _refuse(self, record: Record, fault: Unsendable, tracker: OffsetTracker) -> None:
-        outcome = Outcome(kind=OutcomeKind.REJECTED, reason=fault.reason, detail=fault.detail)
-        log.info(
-            "record_refused",
-            workspace=self._workspace,
-            origin=record.origin,
-            id=fault.id,
-            reason=fault.reason,
-        )
-        await self._settler.settle(record, fault.id, outcome, tracker)
-        self.settled()
+                log.info(
+                    "record_refused",
+                    workspace=self._workspace,
+                    origin=record.origin,
+                    id=fault.id,
+                    reason=fault.reason,
+                )
+                self._dispatcher.refuse(record, fault, tracker)
 
     async def _commit_forever(self) -> None:
         while True:
@@ -249,28 +213,23 @@ class Pump:
 
     async def _commit(self) -> None:
         async with self._committing:
-            trackers = self._trackers
-            offsets = {each: tracker.watermark for each, tracker in trackers.items()}
-            news = {each: offset for each, offset in offsets.items() if self._committed.get(each) != offset}
-            if not news:
+            assignment = self.assignment
+            if not (offsets := assignment.to_commit()):
                 return
             try:
-                taken = await self._source.commit(news)
+                if await self._source.commit(offsets):
+                    assignment.committed(offsets)
+                    return
             except KafkaUnavailable as error:
-                taken = False
                 log.warning("commit_failed", workspace=self._workspace, why=str(error))
-            if not taken:
-                self._metrics.commit_failures.inc()
-            elif trackers is self._trackers:
-                self._committed.update(news)
+            self._metrics.commit_failures.inc()
 
     async def _ask_for_ends_forever(self) -> None:
         while True:
-            trackers = self._trackers
+            assignment = self.assignment
             try:
-                ends = await self._source.end_offsets(list(trackers)) if trackers else {}
-                if trackers is self._trackers:
-                    self._ends = ends
+                if assignment.trackers:
+                    assignment.ends_at(await self._source.end_offsets(list(assignment.trackers)))
                 self.connected = True
             except KafkaUnavailable as error:
                 # A poll says nothing of a broker that is away: it only finds no records.
@@ -279,11 +238,8 @@ class Pump:
             await asyncio.sleep(_LAG_SECONDS)
 
     def _end_epoch(self) -> None:
-        for tracker in self._trackers.values():
-            tracker.end()
-        self._trackers = {}
-        self._committed = {}
-        self._ends = {}
+        self.assignment.end()
+        self.assignment = Assignment({})
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         if self._group is None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 START_SECONDS = 60.0
 """How long a client tries to reach a broker at its start."""
 
+_CANCEL_SECONDS = 0.2
+
 
 class _Startable(Protocol):
     async def start(self) -> None: ...
@@ -108,6 +110,6 @@ async def stopped(stop: Awaitable[None], seconds: float) -> bool:
     done, _ = await asyncio.wait([task], timeout=seconds)
     if not done:
         task.cancel()
-        await asyncio.wait([task], timeout=1.0)
+        await asyncio.wait([task], timeout=_CANCEL_SECONDS)
         return False
     return not task.cancelled() and task.exception() is None

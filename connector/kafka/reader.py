@@ -28,8 +28,7 @@ async def read_topic(connection: KafkaConnection, topic: str, *, seconds: float)
     """
     consumer = await connected(
         lambda: AIOKafkaConsumer(
-            topic,
-            **connection.arguments(), auto_offset_reset="earliest", isolation_level="read_committed"
+            topic, **connection.arguments(), auto_offset_reset="earliest", isolation_level="read_committed"
         ),
         AIOKafkaConsumer.stop,
         f"reading {topic}",

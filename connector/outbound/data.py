@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -9,7 +10,7 @@ import orjson
 from connector.seen.verdict import judge, sight
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from connector.seen.client import SeenClient
     from connector.seen.quota import Permit
@@ -21,17 +22,21 @@ class DataDestination:
 
     max_items: Final = 1
 
-    def __init__(self, client: SeenClient) -> None:
+    def __init__(self, client: SeenClient, redact: Callable[[str], str]) -> None:
+        """`redact` takes secrets out of what SEEN says: a message of its own may repeat what it was sent."""
         self._client = client
+        self._redact = redact
 
     async def send(self, batch: Sequence[Event], permit: Permit) -> list[Verdict]:
         """Sends the one event of `batch`. Raises ValueError for a batch of another size."""
         (event,) = batch
-        return [judge(await self._client.create(event.body, permit), event.id)]
+        verdict = judge(await self._client.create(event.body, permit), event.id)
+        return [replace(verdict, detail=self._redact(verdict.detail))]
 
     async def look_up(self, event: Event, permit: Permit) -> Sighting:
         """Asks SEEN whether it has `event` with these values."""
-        return sight(await self._client.get(event.id, permit), orjson.loads(event.body))
+        sighting = sight(await self._client.get(event.id, permit), orjson.loads(event.body))
+        return replace(sighting, detail=self._redact(sighting.detail))
 
     async def renew_credentials(self) -> None:
         """Reads the secret anew."""

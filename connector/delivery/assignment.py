@@ -1,0 +1,75 @@
+"""The partitions that are ours, and how far each of them is: one `OffsetTracker` for each, in one epoch.
+
+An assignment is made whole and ended whole, since Kafka's eager rebalances give and take all partitions at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connector.delivery.offsets import OffsetTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from connector.types import Partition
+
+
+class Assignment:
+    """One epoch of all our partitions."""
+
+    def __init__(self, positions: Mapping[Partition, int]) -> None:
+        """`positions` are the offsets that will be read first; empty while nothing is ours."""
+        self.trackers = {partition: OffsetTracker(position) for partition, position in positions.items()}
+        # Nothing counts as committed yet, the start positions neither: where there was no commit, the start that was
+        # chosen is committed at once, so that it holds for what arrives while we are away.
+        self._committed: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+
+    def end(self) -> None:
+        """Ends the epoch: late completions count for nothing from now on."""
+        for tracker in self.trackers.values():
+            tracker.end()
+
+    def narrower_than(self, span: int) -> list[Partition]:
+        """The partitions whose span of uncommitted offsets is below `span`."""
+        return [partition for partition, tracker in self.trackers.items() if tracker.span < span]
+
+    def to_commit(self) -> dict[Partition, int]:
+        """The watermarks that differ from what was committed."""
+        return {
+            partition: tracker.watermark
+            for partition, tracker in self.trackers.items()
+            if self._committed.get(partition) != tracker.watermark
+        }
+
+    def committed(self, offsets: Mapping[Partition, int]) -> None:
+        """Notes what Kafka has acknowledged."""
+        self._committed.update(offsets)
+
+    def ends_at(self, ends: Mapping[Partition, int]) -> None:
+        """Notes the offsets after the last records, for the lag."""
+        self._ends = dict(ends)
+
+    @property
+    def buffered(self) -> int:
+        """Records read and not settled."""
+        return sum(tracker.unsettled for tracker in self.trackers.values())
+
+    @property
+    def lag(self) -> int:
+        """Offsets from the watermarks to the ends, as far as the ends are known."""
+        return sum(max(0, end - self.trackers[each].watermark) for each, end in self._ends.items())
+
+    @property
+    def blocking(self) -> tuple[str, int] | None:
+        """What holds back the widest span of uncommitted offsets, as `topic/partition/offset`, and its width."""
+        spans = [(tracker.span, f"{each}/{tracker.watermark}") for each, tracker in self.trackers.items()]
+        span, origin = max(spans, default=(0, ""))
+        return (origin, span) if span else None
+
+    @property
+    def oldest_timestamp_ms(self) -> int | None:
+        """Kafka's time of the oldest record that is read and not settled, by each partition's first."""
+        times = [tracker.oldest_timestamp_ms for tracker in self.trackers.values()]
+        return min((time for time in times if time is not None), default=None)

@@ -1,0 +1,178 @@
+"""One request to an API: asks, judges, logs, and says what each event of the batch does next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import structlog
+
+from connector.delivery.delivery import Again, Attempt, Delivery, DeliveryPolicy, Step
+from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Suspend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from connector.clock import Clock
+    from connector.delivery.suspension import Suspended, Suspension
+    from connector.metrics import WorkspaceMetrics
+    from connector.types import Event, Sighting, Verdict
+
+log = structlog.get_logger()
+
+_LONGEST_HOLD_SECONDS = 3600.0
+_VERDICTS = {
+    Accepted: "accepted",
+    Reject: "reject",
+    Retry: "retry",
+    Suspend: "suspend",
+    InDoubt: "in_doubt",
+    Absent: "absent",
+}
+
+
+class Permit(Protocol):
+    """A slot of the quota, left as a context; the destination says on it what became of its request."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def answered(self) -> None:
+        """The response has ended."""
+        ...
+
+    def unused(self) -> None:
+        """Nothing was written."""
+        ...
+
+
+class Slots(Protocol):
+    """The quota, as its user sees it."""
+
+    async def slot(self) -> Permit:
+        """Waits for the right to send one request."""
+        ...
+
+    def hold(self, seconds: float | None) -> None:
+        """Gives no slot for `seconds`; for a whole window if None."""
+        ...
+
+
+class Destination(Protocol):
+    """An API that takes events: the engine's one port."""
+
+    @property
+    def max_items(self) -> int:
+        """How many events one request may carry."""
+        ...
+
+    async def send(self, batch: Sequence[Event], permit: Permit) -> list[Verdict]:
+        """Sends `batch` in one request; a verdict for each event, in order. Never raises for what a server does."""
+        ...
+
+    async def look_up(self, event: Event, permit: Permit) -> Sighting:
+        """Asks in one request whether `event` is there with the same values. Never raises for what a server does."""
+        ...
+
+    async def renew_credentials(self) -> None:
+        """Reads the secret anew: called before each probe of a suspended workspace."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """What requests go over: the API, its quota, and what decides."""
+
+    destination: Destination
+    quota: Slots
+    suspension: Suspension
+    policy: DeliveryPolicy
+    max_in_flight: int
+
+
+class Requests:
+    """Makes the requests of one workspace."""
+
+    def __init__(
+        self, workspace: str, path: Path, clock: Clock, metrics: WorkspaceMetrics, chance: Callable[[], float]
+    ) -> None:
+        """`chance` gives uniform numbers in [0, 1), for the jitter."""
+        self._workspace = workspace
+        self._path = path
+        self._clock = clock
+        self._metrics = metrics
+        self._chance = chance
+
+    async def make(self, batch: Sequence[Delivery], slot: Permit, *, probe: bool) -> list[Step]:
+        """Sends `batch` in one request, a look-up if its first is in doubt; what each does next, in order."""
+        sent_at = self._clock.monotonic()
+        for delivery in batch:
+            delivery.begin_attempt(self._clock.wall())
+        findings = await self._ask(batch, slot, probe=probe)
+        attempt = Attempt(sent_at, self._clock.monotonic(), self._chance())
+        self._metrics.attempt_seconds.observe(attempt.ended_at - sent_at)
+        steps = [
+            self._step(delivery, finding, attempt) for delivery, finding in zip(batch, findings, strict=True)
+        ]
+        if probe:
+            self._probed(findings, attempt.ended_at)
+        return steps
+
+    async def _ask(
+        self, batch: Sequence[Delivery], slot: Permit, *, probe: bool
+    ) -> Sequence[Verdict | Sighting]:
+        destination = self._path.destination
+        with slot:
+            if probe:
+                await destination.renew_credentials()
+            if batch[0].in_doubt:
+                return [await destination.look_up(batch[0].event, slot)]
+            return await destination.send([delivery.event for delivery in batch], slot)
+
+    def _step(self, delivery: Delivery, finding: Verdict | Sighting, attempt: Attempt) -> Step:
+        before, look_up = self._path.suspension.state, delivery.in_doubt
+        step = delivery.after(finding, attempt, self._path.suspension, self._path.policy)
+        self._hold(finding)
+        verdict = _VERDICTS[type(finding)]
+        self._metrics.attempt(verdict, finding.reason)
+        log.info(
+            "attempt",
+            workspace=self._workspace,
+            id=delivery.event.id,
+            origin=delivery.event.record.origin,
+            attempt=delivery.attempts,
+            request="look_up" if look_up else "create",
+            verdict=verdict,
+            reason=finding.reason,
+            status=finding.status,
+            seconds=round(attempt.ended_at - attempt.sent_at, 4),
+            decision=f"again in {max(0.0, step.at - attempt.ended_at):.1f} s"
+            if isinstance(step, Again)
+            else step.kind,
+        )
+        self._note_suspension(before)
+        return step
+
+    def _hold(self, finding: Verdict | Sighting) -> None:
+        if isinstance(finding, Retry) and (
+            finding.reason is Reason.OVER_QUOTA or finding.hold_seconds is not None
+        ):
+            asked = finding.hold_seconds
+            self._path.quota.hold(None if asked is None else min(asked, _LONGEST_HOLD_SECONDS))
+
+    def _note_suspension(self, before: Suspended | None) -> None:
+        state = self._path.suspension.state
+        if state is not None and before is None:
+            log.error(
+                "workspace_suspended", workspace=self._workspace, reason=state.reason, detail=state.detail
+            )
+        elif state is None and before is not None:
+            log.info("workspace_resumed", workspace=self._workspace)
+
+    def _probed(self, findings: Sequence[Verdict | Sighting], now: float) -> None:
+        if all(isinstance(finding, Absent | Reject) for finding in findings):
+            self._path.suspension.probe_answered(now)
+        else:
+            self._path.suspension.probe_failed(now)
