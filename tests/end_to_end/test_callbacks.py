@@ -1,0 +1,78 @@
+"""The door: who may call, what becomes of what they say, and that one workspace cannot close it for another."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import orjson
+
+from tests.end_to_end.deployment import eventually, headers_of
+
+if TYPE_CHECKING:
+    from connector.sandbox.emulator import Emulator
+    from tests.end_to_end.deployment import Deployment
+
+READY = b'{"id": "7", "player_url": "player.example/v/7", "thumbnail_url": "https://m.example/t.jpg"}'
+
+
+async def test_a_callback_becomes_a_video_ready_event_or_a_dead_letter(deployment: Deployment) -> None:
+    deployment.workspace()
+    async with deployment:
+        await deployment.running()
+        assert await deployment.call(READY) == 200
+        assert await deployment.call(READY, token="wrong") == 401
+        assert await deployment.call(READY, workspace="nobody") == 401
+        assert await deployment.call(b'{"video": {"number": 7}}') == 200
+        assert await deployment.call(b"no JSON") == 200
+    (video,) = await deployment.read("videos")
+    assert video.key == b"7"
+    data = orjson.loads(video.value or b"")
+    assert (data["player_url"], data["found_by"]) == ("https://player.example/v/7", "callback")
+    assert data["raw"] == orjson.loads(READY)
+    letters = await deployment.read("dead_letters")
+    assert {headers_of(each)["seen-dead-letter-reason"] for each in letters} == {
+        "callback_without_id",
+        "callback_not_json",
+    }
+    assert {each.value for each in letters} == {b'{"video": {"number": 7}}', b"no JSON"}
+
+
+async def test_ten_megabytes_are_refused_before_they_are_read(deployment: Deployment) -> None:
+    deployment.workspace()
+    async with deployment:
+        await deployment.running()
+        host, port = deployment.listener_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = "POST /callbacks/acme HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10485760\r\n\r\n"
+        writer.write(head.encode())
+        await writer.drain()
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 413")  # nothing of the body was sent
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_suspended_workspace_takes_its_callbacks_and_leaves_the_others_alone(
+    deployment: Deployment, seen: Emulator
+) -> None:
+    deployment.workspace("acme")
+    deployment.workspace("bravo")
+    seen.set_tokens("acme", "another-token-altogether")
+    async with deployment:
+        await deployment.running("acme")
+        await deployment.running("bravo")
+        for name in ("acme", "bravo"):
+            await deployment.produce({"value": b'{"id": "7"}'}, topic=deployment.topic("events", name))
+
+        async def suspended() -> bool:
+            return bool((await deployment.status("acme"))["state"] == "suspended")
+
+        await eventually(suspended, "acme is suspended")
+        await deployment.settled(1, "bravo")
+        assert await deployment.call(READY, workspace="acme") == 200
+        assert await deployment.call(READY, workspace="bravo") == 200
+        assert (await deployment.get("/readyz/listener"))[0] == 200
+        status, why = await deployment.get("/readyz")
+        assert status == 503
+        assert list(orjson.loads(why)["workspaces"]) == ["acme"]
