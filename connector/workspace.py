@@ -13,6 +13,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from connector import wiring
 from connector.delivery.assignment import Assignment
 from connector.delivery.dispatch import Dispatcher
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from connector.config.model import ConnectorConfig, WorkspaceConfig
     from connector.metrics import Metrics
     from connector.types import Message
+
+log = structlog.get_logger()
 
 _RESULTS_WAIT_SECONDS = 30.0
 _STOP_SECONDS = 1.2  # three of them, and the last commit, fit into what the shutdown deadline reserves
@@ -93,6 +97,11 @@ class Workspace:
         topics = self._config.topics
         sources = [topic for source in self._config.sources for topic in source.topics]
         limits = await self._limits([topics.outcomes, topics.dead_letters, *sources])
+        for topic in sources:
+            if limits[topic] > limits[topics.dead_letters]:
+                log.warning(
+                    "dead_letters_smaller_than_source", workspace=self.name, source=topic, limits=limits
+                )
         results = KafkaSink(
             self._connection, limits, wait_seconds=_RESULTS_WAIT_SECONDS, name=f"{self.name}: results"
         )
@@ -164,8 +173,8 @@ class Workspace:
             return "Kafka does not answer"
         if (state := self._suspension.state) is not None:
             return f"suspended: {state.reason}: {state.detail}"
-        if self._pump.taken:
-            return f"{self._pump.taken} records were deleted by retention before they were read"
+        if self._pump.lost:
+            return f"{self._pump.lost} records were deleted by retention before they were read"
         return None
 
     def status(self) -> dict[str, object]:

@@ -31,6 +31,11 @@ class Assignment:
         for tracker in self.trackers.values():
             tracker.end()
 
+    def move(self, partition: Partition, position: int) -> None:
+        """Begins one partition anew at `position`: what was under way in it is of an epoch that is over."""
+        self.trackers[partition].end()
+        self.trackers[partition] = OffsetTracker(position)
+
     def narrower_than(self, span: int) -> list[Partition]:
         """The partitions whose span of uncommitted offsets is below `span`."""
         return [partition for partition, tracker in self.trackers.items() if tracker.span < span]

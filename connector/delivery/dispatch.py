@@ -152,7 +152,7 @@ class Dispatcher:
         for delivery, step in zip(batch, steps, strict=True):
             if not isinstance(step, Again):
                 await self._settle(delivery, step)
-            elif not delivery.tracker.ended:
+            elif delivery in self._lanes:
                 self._lanes.put_back(delivery, step.at)
                 self._wake.set()
 
@@ -164,7 +164,7 @@ class Dispatcher:
 
     async def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         await self._settler.settle(delivery.event.record, delivery.event.id, outcome, delivery.tracker)
-        if not delivery.tracker.ended:
+        if delivery in self._lanes:
             self._lanes.finish(delivery)
-            self._on_settled()
             self._wake.set()
+        self._on_settled()

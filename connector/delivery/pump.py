@@ -97,7 +97,7 @@ class Pump:
         self._room = asyncio.Event()
         self.assignment = Assignment({})
         self.connected = True
-        self.taken = 0
+        self.lost = 0
 
     def settled(self) -> None:
         """Tells the pump that there is room."""
@@ -152,10 +152,12 @@ class Pump:
         self._end_epoch()
         log.info("partitions_revoked", workspace=self._workspace)
 
-    def taken_by_retention(self, count: int) -> None:
-        """Counts what can no longer be delivered; the watermark steps over the gap with the next record."""
-        self._metrics.taken_by_retention.inc(count)
-        self.taken += count
+    def moved(self, partition: Partition, position: int, lost: int) -> None:
+        """Goes on at `position` of one partition, and counts what can no longer be delivered."""
+        if partition in self.assignment.trackers:
+            self.assignment.move(partition, position)
+        self._metrics.taken_by_retention.inc(lost)
+        self.lost += lost
 
     # The loops
 

@@ -54,17 +54,19 @@ class KafkaSink:
         self._wait_seconds = wait_seconds
         self._name = name
         self._producer: AIOKafkaProducer | None = None
-        self._replacing = asyncio.Lock()
+        self._connecting = asyncio.Lock()
+        self._stopped = False
         self._pending: dict[tuple[str, Message], Ack] = {}
         self._pending_bytes = 0
         self._stopping: set[asyncio.Task[bool]] = set()
 
     async def start(self) -> None:
         """Connects. Raises KafkaUnavailable."""
-        self._producer = await self._new_producer()
+        await self._connected()
 
     async def stop(self, seconds: float) -> None:
         """Flushes and disconnects within `seconds`; what is not acknowledged by then may still arrive."""
+        self._stopped = True
         producer, self._producer = self._producer, None
         if producer is not None and not await stopped(producer.stop(), seconds):
             log.warning("producer_stopped_unflushed", producer=self._name, messages=len(self._pending))
@@ -86,11 +88,11 @@ class KafkaSink:
         except TimeoutError as error:
             raise KafkaUnavailable(f"{topic}: not acknowledged within {self._wait_seconds:g} s") from error
         except _TOO_LARGE as error:
-            await self._replace()
+            self._abandon()
             raise PublishRefused(f"{topic}: {error}") from error
-        except KafkaError as error:  # KafkaUnavailable is ours, and passes
+        except KafkaError as error:
             if not isinstance(error, _HARMLESS):
-                await self._replace()
+                self._abandon()
             raise KafkaUnavailable(f"{topic}: {type(error).__name__}") from error
 
     async def _send(self, topic: str, message: Message) -> Ack:
@@ -98,11 +100,7 @@ class KafkaSink:
             raise KafkaUnavailable(
                 f"{topic}: {self._pending_bytes} bytes wait for their acknowledgement already"
             )
-        if self._producer is None:
-            await self._replace()
-        producer = self._producer
-        if producer is None:
-            raise KafkaUnavailable(f"{topic}: the producer is stopped")
+        producer = await self._connected()
         # Neither key nor value fails an assertion inside aiokafka: whoever builds such a message gives it b"".
         sent: asyncio.Future[Any] = await producer.send(
             topic, value=message.value, key=message.key, headers=list(message.headers)
@@ -121,23 +119,28 @@ class KafkaSink:
         self._pending_bytes -= message.size
         done.exception()  # where nobody waits any more, it is not "never retrieved"
 
-    async def _replace(self) -> None:
-        """Puts a new producer in the place of the broken one; the first of several callers does it for all."""
-        broken = self._producer
-        async with self._replacing:
-            if self._producer is not broken:
-                return
-            log.warning("producer_replaced", producer=self._name, messages=len(self._pending))
-            self._producer = None
-            for acknowledged in list(self._pending.values()):
+    def _abandon(self) -> None:
+        """Gives up the broken producer. An error of aiokafka's is always the current one's: an abandoned producer has
+        nothing pending any more.
+        """
+        broken, self._producer = self._producer, None
+        for acknowledged in list(self._pending.values()):
+            if not acknowledged.done():
                 acknowledged.set_exception(KafkaUnavailable("the producer broke"))
-            if broken is not None:
-                task = asyncio.create_task(
-                    stopped(broken.stop(), self._wait_seconds), name=f"{self._name}: stop"
-                )
-                self._stopping.add(task)
-                task.add_done_callback(self._stopping.discard)
-            self._producer = await self._new_producer()
+        if broken is not None:
+            log.warning("producer_replaced", producer=self._name)
+            task = asyncio.create_task(stopped(broken.stop(), self._wait_seconds), name=f"{self._name}: stop")
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        """The producer; a new one in the place of one that broke, made by the first of several callers for all."""
+        async with self._connecting:
+            if self._stopped:
+                raise KafkaUnavailable("the producer is stopped")
+            if self._producer is None:
+                self._producer = await self._new_producer()
+            return self._producer
 
     async def _new_producer(self) -> AIOKafkaProducer:
         return await connected(

@@ -56,8 +56,8 @@ class Ownership(Protocol):
         """Everything is about to be taken: drain and commit before this returns. Must end within the rebalance's time."""
         ...
 
-    def taken_by_retention(self, count: int) -> None:
-        """`count` offsets were deleted before they were read."""
+    def moved(self, partition: Partition, position: int, lost: int) -> None:
+        """A partition goes on at `position`, since where it stood does not exist: `lost` offsets were deleted unread."""
         ...
 
 
@@ -104,22 +104,29 @@ class KafkaSource:
 
         Raises KafkaUnavailable where the broker refuses.
         """
-        consumer = self._started()
         try:
             await self._place()
-            wanted = [TopicPartition(each.topic, each.number) for each in partitions] if room else []
-            # A partition that cannot exist keeps the poll alive and leaves what is prefetched where it is, where a
-            # pause would throw it away.
-            nothing = [] if wanted else [TopicPartition(next(iter(self._settings.starts)), -1)]
-            found = await consumer.getmany(
-                *wanted, *nothing, timeout_ms=int(seconds * 1000) if wanted else 0, max_records=max(1, room)
-            )
-        except OffsetOutOfRangeError as error:
-            await self._skip_deleted(error.args[0])
-            return []
+            found = await self._fetch(partitions, room, seconds)
         except (KafkaError, TimeoutError) as error:
             raise KafkaUnavailable(f"reading: {type(error).__name__}: {error}") from error
         return [record_of(each) for records in found.values() for each in records]
+
+    async def _fetch(
+        self, partitions: Collection[Partition], room: int, seconds: float
+    ) -> Mapping[TopicPartition, list[ConsumerRecord[Any, Any]]]:
+        wanted = [TopicPartition(each.topic, each.number) for each in partitions] if room else []
+        # A partition that cannot exist keeps the poll alive and leaves what is prefetched where it is, where a pause
+        # would throw it away.
+        nothing = [] if wanted else [TopicPartition(next(iter(self._settings.starts)), -1)]
+        wait = int(seconds * 1000) if wanted else 0
+        try:
+            found: Mapping[TopicPartition, list[ConsumerRecord[Any, Any]]] = await self._started().getmany(
+                *wanted, *nothing, timeout_ms=wait, max_records=max(1, room)
+            )
+        except OffsetOutOfRangeError as error:
+            await self._return_to_range(error.args[0])
+            return {}
+        return found
 
     async def commit(self, offsets: Mapping[Partition, int]) -> bool:
         """Commits; False if the group has moved on and these offsets are no longer ours. Raises KafkaUnavailable."""
@@ -181,15 +188,24 @@ class KafkaSource:
                 return int(found.offset)
         return int((await consumer.end_offsets([partition]))[partition])
 
-    async def _skip_deleted(self, positions: Mapping[TopicPartition, int]) -> None:
+    async def _return_to_range(self, positions: Mapping[TopicPartition, int]) -> None:
         consumer = self._started()
-        beginnings = await consumer.beginning_offsets(list(positions))
+        async with asyncio.timeout(_CALL_SECONDS):
+            beginnings = await consumer.beginning_offsets(list(positions))
         for each, position in positions.items():
-            consumer.seek(each, beginnings[each])
-            lost = beginnings[each] - position
-            log.error("records_taken_by_retention", topic=each.topic, partition=each.partition, count=lost)
+            beginning = beginnings[each]
+            consumer.seek(each, beginning)
+            # A topic that was made anew is shorter than what was committed; what it held before cannot be counted.
+            lost = max(0, beginning - position)
+            log.error(
+                "position_out_of_range",
+                topic=each.topic,
+                partition=each.partition,
+                position=position,
+                beginning=beginning,
+            )
             if self._ownership is not None:
-                self._ownership.taken_by_retention(lost)
+                self._ownership.moved(Partition(each.topic, each.partition), beginning, lost)
 
     def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
