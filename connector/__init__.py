@@ -1,1 +1,16 @@
-"""seen-connector: customer events in Kafka become videos at SEEN, and video-ready events come back into Kafka."""
+"""seen-connector: customer events in Kafka become videos at SEEN, and video-ready events come back into Kafka.
+
+The reading map. One event, from left to right; each name is a module, and its docstring begins with its rules:
+
+    kafka.source → delivery.pump → outbound.mapping → delivery.lanes → delivery.dispatch → seen.quota
+        → delivery.request → outbound.data → seen.client → SEEN → seen.verdict → delivery.delivery
+        → delivery.settle → published, deadletter → kafka.sink → delivery.offsets → kafka.source, committed
+
+One callback:
+
+    inbound.listener → inbound.auth → inbound.door → inbound.callback → published → kafka.sink → 2xx
+
+Begin with `workspace`, which wires all of that for one workspace; `app` runs many of them; `types` has the values that
+pass between the layers, and `errors` what can be raised. Imports go down only: the layers are in pyproject.toml, and
+`make lint` holds them.
+"""
