@@ -127,7 +127,7 @@ class Pump:
                 loop.cancel()
         try:
             async with asyncio.timeout(_LAST_COMMIT_SECONDS):
-                await self._commit()
+                await self._commit(self.assignment)
         except TimeoutError:
             log.warning("stopped_without_commit", workspace=self._workspace)
         self._end_epoch()
@@ -148,8 +148,10 @@ class Pump:
             return
         if self._dispatcher is not None:
             await self._dispatcher.drain(_REVOKE_SECONDS)
-        await self._commit()
-        self._end_epoch()
+        ended = (
+            self._end_epoch()
+        )  # before the commit, for records are handed out while it is made: they come again
+        await self._commit(ended)
         log.info("partitions_revoked", workspace=self._workspace)
 
     def moved(self, partition: Partition, position: int, lost: int) -> None:
@@ -211,11 +213,10 @@ class Pump:
     async def _commit_forever(self) -> None:
         while True:
             await asyncio.sleep(_COMMIT_SECONDS)
-            await self._commit()
+            await self._commit(self.assignment)
 
-    async def _commit(self) -> None:
+    async def _commit(self, assignment: Assignment) -> None:
         async with self._committing:
-            assignment = self.assignment
             if not (offsets := assignment.to_commit()):
                 return
             try:
@@ -239,9 +240,10 @@ class Pump:
                 log.warning("kafka_unreachable", workspace=self._workspace, why=str(error))
             await asyncio.sleep(_LAG_SECONDS)
 
-    def _end_epoch(self) -> None:
-        self.assignment.end()
-        self.assignment = Assignment({})
+    def _end_epoch(self) -> Assignment:
+        ended, self.assignment = self.assignment, Assignment({})
+        ended.end()
+        return ended
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         if self._group is None:
