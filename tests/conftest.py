@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+# Without it, looptime's question for the loop of a test that has none makes one, and nobody would close that.
+asyncio.set_event_loop(None)
 _skipped: set[str] = set()
 
 

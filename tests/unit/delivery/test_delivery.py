@@ -1,0 +1,287 @@
+"""What each finding leads to: the rows of the delivery rules, one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from connector.delivery.backoff import Backoff
+from connector.delivery.delivery import Again, Attempt, Delivery, DeliveryPolicy, Step
+from connector.delivery.offsets import OffsetTracker
+from connector.delivery.suspension import Suspension
+from connector.types import (
+    Absent,
+    Accepted,
+    Event,
+    InDoubt,
+    Outcome,
+    OutcomeKind,
+    Reason,
+    Record,
+    Reject,
+    Retry,
+    Sighting,
+    Suspend,
+    Verdict,
+)
+
+POLICY = DeliveryPolicy(
+    backoff=Backoff(1, 60),
+    give_up_after_seconds=600,
+    ttl_seconds=None,
+    look_up_in_doubt=True,
+    look_up_after_seconds=30,
+)
+CREATED = Accepted(reason=Reason.CREATED, status=201)
+FOUND = Accepted(reason=Reason.FOUND, status=200)
+BAD = Reject(reason=Reason.BAD_REQUEST, detail="SEEN answered 400", status=400, response="{}")
+ABSENT = Absent(reason=Reason.NOT_FOUND, status=404)
+BROKEN = Retry(reason=Reason.SERVER_ERROR, detail="SEEN answered 500", status=500)
+DOWN = Retry(reason=Reason.UNAVAILABLE, detail="SEEN answered 503", status=503, outage=True)
+OVER = Retry(reason=Reason.OVER_QUOTA, status=429)
+REFUSED = Suspend(reason=Reason.FORBIDDEN, detail="SEEN answered 403", status=403)
+TIMED_OUT = InDoubt(reason=Reason.TIMED_OUT, detail="no answer")
+
+
+class Story:
+    """One delivery and what happens to it; each attempt takes 0.1 s."""
+
+    def __init__(self, policy: DeliveryPolicy = POLICY, suspension: Suspension | None = None) -> None:
+        self.policy = policy
+        self.suspension = suspension or Suspension(Backoff(1, 60))
+        record = Record("events", 0, 0, 1_000_000, b"key", b"{}")
+        self.delivery = Delivery(Event(record, "id", b"key", b"{}"), OffsetTracker(0))
+
+    def gets(self, finding: Verdict | Sighting, at: float = 0.0, chance: float = 0.5) -> Step:
+        """An attempt sent at `at` ends with `finding`."""
+        self.delivery.begin_attempt(wall=5_000 + at)
+        return self.delivery.after(finding, Attempt(at, at + 0.1, chance), self.suspension, self.policy)
+
+
+def again(step: Step) -> float:
+    assert isinstance(step, Again)
+    return step.at
+
+
+def outcome(step: Step) -> tuple[OutcomeKind, Reason]:
+    assert isinstance(step, Outcome)
+    return step.kind, step.reason
+
+
+# Accepted and Reject end it
+
+
+def test_accepted_ends_it_and_says_how_it_went() -> None:
+    story = Story()
+    story.gets(BROKEN, at=0)
+    assert story.gets(CREATED, at=10) == Outcome(
+        kind=OutcomeKind.ACCEPTED,
+        reason=Reason.CREATED,
+        status=201,
+        attempts=2,
+        first_attempt_at=5_000,
+        last_attempt_at=5_010,
+    )
+
+
+def test_a_reject_ends_it_with_what_seen_said() -> None:
+    assert Story().gets(BAD) == Outcome(
+        kind=OutcomeKind.REJECTED,
+        reason=Reason.BAD_REQUEST,
+        detail="SEEN answered 400",
+        status=400,
+        response="{}",
+        attempts=1,
+        first_attempt_at=5_000,
+        last_attempt_at=5_000,
+    )
+
+
+# Retry
+
+
+def test_failures_of_its_own_back_off_with_full_jitter() -> None:
+    story = Story()
+    waits = [again(story.gets(BROKEN, at=10.0 * turn, chance=0.5)) - (10.0 * turn + 0.1) for turn in range(4)]
+    assert waits == pytest.approx([0.5, 1, 2, 4])
+    assert again(story.gets(BROKEN, at=50, chance=0)) == pytest.approx(50.1)
+
+
+def test_an_answer_over_quota_costs_no_failure_and_waits_for_the_quota_alone() -> None:
+    story = Story()
+    for turn in range(50):
+        assert again(story.gets(OVER, at=100.0 * turn)) == pytest.approx(100.0 * turn + 0.1)
+    assert story.suspension.state is None
+    assert again(story.gets(BROKEN, at=9_000)) == pytest.approx(9_000.6)
+
+
+def test_an_event_that_keeps_failing_expires() -> None:
+    story = Story()
+    assert isinstance(story.gets(BROKEN, at=0), Again)
+    assert isinstance(story.gets(BROKEN, at=599), Again)
+    step = story.gets(BROKEN, at=600)
+    assert outcome(step) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
+    assert isinstance(step, Outcome)
+    assert "3 attempts" in step.detail
+    assert "SEEN answered 500" in step.detail
+    assert step.status == 500
+
+
+def test_the_time_suspended_does_not_count_towards_giving_up() -> None:
+    story = Story()
+    story.gets(BROKEN, at=0)
+    story.suspension.suspend(Reason.OUTAGE, "", now=10)
+    story.suspension.accepted(sent_at=10_000, now=10_010)
+    assert isinstance(story.gets(BROKEN, at=10_599), Again)
+    assert outcome(story.gets(BROKEN, at=10_600)) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
+
+
+def test_an_event_does_not_give_up_for_waiting_before_its_first_failure() -> None:
+    story = Story()
+    story.gets(OVER, at=0)
+    story.gets(DOWN, at=1)
+    story.suspension.accepted(sent_at=5_000, now=5_001)
+    assert isinstance(story.gets(BROKEN, at=6_000), Again)
+
+
+# Too old
+
+
+@pytest.mark.parametrize(("age", "expires"), [(59.9, False), (60.0, False), (60.1, True)])
+def test_an_event_older_than_its_time_to_live_expires_when_its_turn_comes(age: float, expires: bool) -> None:
+    story = Story()
+    result = story.delivery.too_old(1_000 + age, replace(POLICY, ttl_seconds=60))
+    assert (result is not None) == expires
+    if result is not None:
+        assert (result.kind, result.reason) == (OutcomeKind.EXPIRED, Reason.TOO_OLD)
+        assert result.attempts == 0
+
+
+def test_without_a_time_to_live_nothing_is_too_old() -> None:
+    assert Story().delivery.too_old(1e12, POLICY) is None
+
+
+# Suspend
+
+
+def test_a_refusal_suspends_the_workspace_and_costs_the_event_nothing() -> None:
+    story = Story()
+    assert again(story.gets(REFUSED, at=7)) == pytest.approx(7.1)
+    assert story.suspension.state is not None
+    assert story.suspension.state.reason is Reason.FORBIDDEN
+    for turn in range(50):
+        assert isinstance(story.gets(REFUSED, at=1_000.0 * turn), Again)
+
+
+def test_an_event_that_is_refused_while_others_are_accepted_is_rejected_alone() -> None:
+    story = Story()
+    story.gets(REFUSED, at=0)
+    story.suspension.accepted(sent_at=1, now=1.1)
+    step = story.gets(REFUSED, at=2)
+    assert outcome(step) == (OutcomeKind.REJECTED, Reason.REFUSED_ALONE)
+    assert isinstance(step, Outcome)
+    assert "SEEN answered 403" in step.detail
+    assert story.suspension.state is None
+
+
+def test_an_event_accepted_that_was_on_the_wire_at_the_refusal_proves_nothing() -> None:
+    story = Story()
+    story.gets(REFUSED, at=10)
+    story.suspension.accepted(sent_at=10.05, now=12)  # sent before the refusal came at 10.1
+    assert isinstance(story.gets(REFUSED, at=13), Again)
+
+
+# Outages
+
+
+def test_an_answer_that_says_that_seen_is_down_suspends_and_costs_nothing() -> None:
+    story = Story()
+    for turn in range(100):
+        assert again(story.gets(DOWN, at=1_000.0 * turn)) == pytest.approx(1_000.0 * turn + 0.1)
+    assert story.suspension.state is not None
+    assert story.suspension.state.reason is Reason.OUTAGE
+
+
+def test_an_event_that_looks_like_an_outage_while_others_are_accepted_is_its_own_failure() -> None:
+    story = Story()
+    story.gets(DOWN, at=0)
+    story.suspension.accepted(sent_at=1, now=1.1)
+    assert again(story.gets(DOWN, at=2, chance=0.5)) == pytest.approx(2.6)
+    assert story.suspension.state is None
+    assert outcome(story.gets(DOWN, at=602)) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
+
+
+def test_three_events_of_different_keys_that_fail_are_an_outage() -> None:
+    suspension = Suspension(Backoff(1, 60))
+    for key in (b"a", b"b", b"c"):
+        assert suspension.state is None
+        story = Story(suspension=suspension)
+        story.delivery = Delivery(replace(story.delivery.event, order_key=key), OffsetTracker(0))
+        story.gets(BROKEN)
+    assert suspension.state is not None
+
+
+# In doubt
+
+
+def test_in_doubt_it_is_looked_up_no_sooner_than_a_request_may_still_land() -> None:
+    story = Story()
+    assert again(story.gets(TIMED_OUT, at=10)) == pytest.approx(40.1)
+    assert story.delivery.in_doubt
+    assert outcome(story.gets(FOUND, at=41)) == (OutcomeKind.ACCEPTED, Reason.FOUND)
+
+
+def test_what_a_look_up_does_not_find_is_sent_again_at_once() -> None:
+    story = Story()
+    story.gets(TIMED_OUT)
+    assert again(story.gets(ABSENT, at=31)) == pytest.approx(31.1)
+    assert not story.delivery.in_doubt
+    assert outcome(story.gets(CREATED, at=32)) == (OutcomeKind.ACCEPTED, Reason.CREATED)
+
+
+@pytest.mark.parametrize("unclear", [BROKEN, TIMED_OUT, OVER, DOWN, REFUSED])
+def test_a_look_up_that_is_not_answered_is_asked_again(unclear: Verdict) -> None:
+    story = Story()
+    story.gets(TIMED_OUT)
+    again(story.gets(unclear, at=31))
+    assert story.delivery.in_doubt
+
+
+def test_a_look_up_that_stays_in_doubt_backs_off_and_waits_for_no_new_landing() -> None:
+    story = Story()
+    story.gets(TIMED_OUT, at=0)
+    assert again(story.gets(TIMED_OUT, at=31, chance=0.5)) == pytest.approx(32.1)
+
+
+def test_a_reject_after_a_doubt_is_looked_up_and_found() -> None:
+    story = Story()
+    story.gets(TIMED_OUT)
+    story.gets(ABSENT, at=31)
+    assert again(story.gets(BAD, at=32)) == pytest.approx(62.1)
+    assert story.delivery.in_doubt
+    assert outcome(story.gets(FOUND, at=63)) == (OutcomeKind.ACCEPTED, Reason.FOUND)
+
+
+def test_a_reject_after_a_doubt_that_is_not_found_stays_that_reject() -> None:
+    story = Story()
+    story.gets(TIMED_OUT)
+    story.gets(ABSENT, at=31)
+    story.gets(BAD, at=32)
+    step = story.gets(ABSENT, at=63)
+    assert outcome(step) == (OutcomeKind.REJECTED, Reason.BAD_REQUEST)
+    assert isinstance(step, Outcome)
+    assert (step.status, step.detail) == (400, "SEEN answered 400")
+
+
+def test_doubts_count_towards_giving_up() -> None:
+    story = Story()
+    story.gets(TIMED_OUT, at=0)
+    assert outcome(story.gets(TIMED_OUT, at=600)) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
+
+
+def test_without_look_ups_a_doubt_is_a_failure_like_others() -> None:
+    story = Story(replace(POLICY, look_up_in_doubt=False))
+    assert again(story.gets(TIMED_OUT, at=10, chance=0.5)) == pytest.approx(10.6)
+    assert not story.delivery.in_doubt
+    assert outcome(story.gets(BAD, at=20)) == (OutcomeKind.REJECTED, Reason.BAD_REQUEST)
