@@ -32,10 +32,9 @@ VERSION = version("seen-connector")
 
 _RESTARTS = Backoff(1.0, 60.0)
 _HEALTHY_SECONDS = 120.0  # a workspace that lived this long starts over with short waits
-_RESERVED_SECONDS = (
-    8.0  # of the shutdown deadline: for the last outcomes and commits, and to leave the groups
-)
-_LAST_SECONDS = 3.0  # of those: for the doors and ports to close
+# Of the shutdown deadline: for the last outcomes and commits, and to leave the groups; the end of it for doors and ports.
+_RESERVED_SECONDS = 8.0
+_LAST_SECONDS = 3.0
 
 
 class App:
@@ -105,8 +104,15 @@ class App:
         """Why a callback cannot be made durable here."""
         if self._deadline is not None:
             return "stopping"
-        closed = [workspace.name for workspace in self._workspaces if not workspace.door_is_open]
-        return f"not connected to Kafka: {', '.join(closed)}" if closed else None
+        connecting = [
+            each.name for each in self._workspaces if not each.door_is_open and each.died_of is None
+        ]
+        if connecting:
+            return f"not connected to Kafka yet: {', '.join(connecting)}"
+        # One workspace that cannot take callbacks must not turn those of the others away.
+        if not any(each.can_publish for each in self._workspaces):
+            return "Kafka does not answer"
+        return None
 
     def status(self) -> dict[str, object]:
         """The state of everything."""

@@ -60,8 +60,16 @@ ATTEMPT_REASONS: dict[str, tuple[Reason, ...]] = {
 """The reasons that an attempt with each verdict can have."""
 
 CALLBACK_RESULTS = (
-    *("published", "dead_lettered", "unauthenticated", "wrong_method", "too_large", "wrong_type"),
-    *("busy", "timed_out", "cut_off", "not_durable"),
+    "published",
+    "dead_lettered",
+    "unauthenticated",
+    "wrong_method",
+    "too_large",
+    "wrong_type",
+    "busy",
+    "timed_out",
+    "cut_off",
+    "not_durable",
 )
 """How an inbound call can end; only the first two are answered 2xx."""
 

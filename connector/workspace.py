@@ -160,8 +160,13 @@ class Workspace:
 
     @property
     def door_is_open(self) -> bool:
-        """Whether the callbacks' producer is connected."""
+        """Whether the callbacks' producer has connected."""
         return self._callbacks is not None
+
+    @property
+    def can_publish(self) -> bool:
+        """Whether a callback can be made durable now, as far as is known."""
+        return self.door_is_open and (self._pump is None or self._pump.connected)
 
     def unready(self) -> str | None:
         """Why this workspace is not well, None if it is."""

@@ -31,9 +31,8 @@ def demo(directory: Path) -> None:
 
     Exit codes: 0 every event is accounted for and SEEN's limit was kept, 1 not so, 2 the configuration cannot be used.
     """
-    logging.disable(
-        logging.CRITICAL
-    )  # what goes wrong is raised; the packages' own words would break the picture
+    # What goes wrong is raised; the packages' own words would break the picture.
+    logging.disable(logging.CRITICAL)
     try:
         passed = asyncio.run(_until_signal(directory))
     except ConfigError as error:

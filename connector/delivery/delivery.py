@@ -59,16 +59,18 @@ class Delivery:
     """One event on its way to an outcome."""
 
     __slots__ = (
-        *("attempts", "event", "first_attempt_at", "last_attempt_at", "tracker"),
-        *(
-            "_failing_since",
-            "_failures",
-            "_in_doubt",
-            "_refused_at",
-            "_rejected",
-            "_suspended_before",
-            "_was_in_doubt",
-        ),
+        "_failing_since",
+        "_failures",
+        "_in_doubt",
+        "_refused_at",
+        "_rejected",
+        "_suspended_before",
+        "_was_in_doubt",
+        "attempts",
+        "event",
+        "first_attempt_at",
+        "last_attempt_at",
+        "tracker",
     )
 
     def __init__(self, event: Event, tracker: OffsetTracker) -> None:

@@ -148,9 +148,8 @@ class Pump:
             return
         if self._dispatcher is not None:
             await self._dispatcher.drain(_REVOKE_SECONDS)
-        ended = (
-            self._end_epoch()
-        )  # before the commit, for records are handed out while it is made: they come again
+        # Before the commit: records are handed out while it is made, and those come again.
+        ended = self._end_epoch()
         await self._commit(ended)
         log.info("partitions_revoked", workspace=self._workspace)
 

@@ -58,9 +58,8 @@ async def prepare_topics(
 async def _create(admin: AIOKafkaAdminClient, names: list[str], how: NewTopics) -> None:
     new = [NewTopic(name, how.partitions, 1) for name in names]
     for topic in new:
-        topic.replication_factor = (
-            how.replication_factor
-        )  # -1 is the broker's default; the constructor refuses it
+        # -1 is the broker's default; the constructor refuses it.
+        topic.replication_factor = how.replication_factor
     response: Any = await admin.create_topics(new)
     for name, code, *_ in response.topic_errors:
         error = for_code(code)

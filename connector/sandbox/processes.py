@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POLL_SECONDS = 0.05
-_PORTS = range(
-    20000, 32000
-)  # below the ephemeral ports: a client that reconnects can never take the port of its own server
+# Below the ephemeral ports: a client that reconnects can never take the port of its own server.
+_PORTS = range(20000, 32000)
 # Ends the child when this process ends, however it ends: the pipe that it reads from is closed by the system then.
 _WATCHDOG = "import os, signal, sys; sys.stdin.read(); os.kill(int(sys.argv[1]), signal.SIGKILL)"
 

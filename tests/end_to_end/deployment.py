@@ -15,6 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.reader import read_topic
+from connector.kafka.writer import write_records
+from connector.types import Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -195,14 +197,8 @@ class Deployment:
 
     async def produce_empty(self) -> None:
         """Writes a record with neither key nor value, which a producer's `send` refuses to."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
-        await producer.start()
-        try:
-            batch = producer.create_batch()
-            batch.append(key=None, value=None, timestamp=None)
-            await (await producer.send_batch(batch, self.topic("events"), partition=0))
-        finally:
-            await producer.stop()
+        connection = KafkaConnection(self.bootstrap)
+        await write_records(connection, self.topic("events"), [Message(None, None)], seconds=30)
 
     async def read(self, role: str, workspace: str = "acme") -> list[Record]:
         """Everything in one of the workspace's topics."""

@@ -76,3 +76,24 @@ async def test_a_suspended_workspace_takes_its_callbacks_and_leaves_the_others_a
         status, why = await deployment.get("/readyz")
         assert status == 503
         assert list(orjson.loads(why)["workspaces"]) == ["acme"]
+
+
+async def test_a_workspace_whose_topics_are_missing_turns_no_callback_of_the_others_away(
+    deployment: Deployment,
+) -> None:
+    deployment.connector["kafka"]["create_topics"] = False
+    deployment.workspace("acme")
+    deployment.workspace("bravo")
+    for role in ("events", "videos", "outcomes", "dead_letters"):
+        await deployment.create(deployment.topic(role, "acme"))
+    async with deployment:
+        await deployment.running("acme")
+
+        async def listener_is_ready() -> bool:
+            return (await deployment.get("/readyz/listener"))[0] == 200
+
+        await eventually(listener_is_ready, "load balancers are told to come")
+        assert await deployment.call(READY, workspace="acme") == 200
+        assert await deployment.call(READY, workspace="bravo") == 503
+        _, why = await deployment.get("/readyz")
+        assert deployment.topic("videos", "bravo") in orjson.loads(why)["workspaces"]["bravo"]

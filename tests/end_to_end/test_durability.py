@@ -61,6 +61,11 @@ async def test_without_a_broker_no_callback_is_answered_2xx_and_a_stop_ends_in_t
         await own_kafka.stop()
         for _ in range(3):
             assert await own_deployment.call(b'{"id": "2", "player_url": "https://p.example/2"}') == 503
+
+        async def listener_is_unready() -> bool:
+            return (await own_deployment.get("/readyz/listener"))[0] == 503
+
+        await eventually(listener_is_unready, "load balancers are told to look elsewhere")
         async with asyncio.timeout(15):
             assert await own_deployment.stop() == 0
 

@@ -20,36 +20,11 @@ _FIRST_NUMBER = 10_482
 _LARGE_BYTES = 1_000_000
 _LEVELS = 5_000
 _FIRST_NAMES = (
-    *("Ada", "Björn", "Chloé", "Dawit", "Elif", "Fatou", "Goran", "Hanna", "Ines", "Jomo", "Kaveh", "Linnéa"),
-    *(
-        "Mateo",
-        "Ngozi",
-        "Olga",
-        "Priya",
-        "Quentin",
-        "Ravi",
-        "Saoirse",
-        "Tomáš",
-        "Uma",
-        "Vera",
-        "Wei",
-        "Zofia",
-    ),
-)
-_LAST_NAMES = (
-    "Almeida",
-    "Berg",
-    "Costa",
-    "Dahl",
-    "Eriksen",
-    "Ferrari",
-    "García",
-    "Haugen",
-    "Ito",
-    "Jensen",
-    "Kaya",
-)
-_CITIES = ("Oslo", "Bergen", "Stockholm", "København", "Lisboa", "İzmir", "Kraków", "Nairobi", "Kyōto")
+    "Ada Björn Chloé Dawit Elif Fatou Goran Hanna Ines Jomo Kaveh Linnéa "
+    "Mateo Ngozi Olga Priya Quentin Ravi Saoirse Tomáš Uma Vera Wei Zofia"
+).split()
+_LAST_NAMES = "Almeida Berg Costa Dahl Eriksen Ferrari García Haugen Ito Jensen Kaya".split()
+_CITIES = "Oslo Bergen Stockholm København Lisboa İzmir Kraków Nairobi Kyōto".split()
 
 
 class Kind(StrEnum):

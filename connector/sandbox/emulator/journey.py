@@ -159,9 +159,8 @@ class Journeys:
             step.item.outputs = links(step.workspace.id, step.item.id).outputs()
             self.tally["rendered"] += 1
         if step.workspace.callback:
-            self._calls.put_nowait(
-                (step, step.workspace.callback)
-            )  # has room: `begin` bounds what is under way
+            # There is room: `begin` bounds what is under way.
+            self._calls.put_nowait((step, step.workspace.callback))
 
     async def _make_calls(self, session: aiohttp.ClientSession) -> None:
         while True:
