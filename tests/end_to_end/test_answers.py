@@ -114,7 +114,7 @@ async def test_an_outage_suspends_and_ends_soon_after_seen_is_back(
     deployment.workspace()
     async with deployment:
         await deployment.running()
-        await seen.go_down()
+        await seen.port.go_down()
         await deployment.produce(*({"value": b'{"id": "%d"}' % number} for number in range(20)))
 
         async def suspended() -> bool:
@@ -122,7 +122,7 @@ async def test_an_outage_suspends_and_ends_soon_after_seen_is_back(
 
         await eventually(suspended, "the workspace is suspended")
         assert (await deployment.committed()) in ({}, {0: 0, 1: 0, 2: 0})
-        await seen.come_up()
+        await seen.port.come_up()
         await deployment.settled(20)
     assert await deployment.read("dead_letters") == []
     assert len(await deployment.read("outcomes")) == 20

@@ -131,12 +131,12 @@ async def test_while_it_is_down_connections_are_refused_and_what_it_knows_stays(
 ) -> None:
     where = emulator.url
     await create(http, emulator, "1")
-    await emulator.go_down()
+    await emulator.port.go_down()
     with pytest.raises(aiohttp.ClientConnectionError):
         await create(http, emulator, "2")
     with pytest.raises(aiohttp.ClientConnectorError):
         await create(http, emulator, "2")
-    await emulator.come_up()
+    await emulator.port.come_up()
     assert emulator.url == where
     assert (await create(http, emulator, "2"))[0] == 201
     assert emulator.item("acme", "1") is not None

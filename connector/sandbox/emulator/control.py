@@ -1,4 +1,4 @@
-"""The control routes, `/_control/...`: the methods of `Emulator` over HTTP, JSON in and out. See docs/emulator.md."""
+"""The control routes, `/_control/...`: `Emulation` and `Port` over HTTP, JSON in and out. See docs/emulator.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from connector.sandbox.emulator.faults import Fault
 from connector.sandbox.emulator.settings import Callback, Quota
 
 if TYPE_CHECKING:
-    from connector.sandbox.emulator.emulator import Emulator
+    from connector.sandbox.emulator.emulation import Emulation
+    from connector.sandbox.emulator.port import Port
 
 T = TypeVar("T")
 _WORKSPACE = "/_control/workspaces/{workspace}"
@@ -36,8 +37,9 @@ _OUTAGE = TypeAdapter(_Outage)
 class Control:
     """The control routes of one emulator. Bad JSON is answered 400, an unknown workspace 404, both with a message."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
+    def __init__(self, emulation: Emulation, port: Port) -> None:
+        self._emulation = emulation
+        self._port = port
 
     def routes(self) -> list[web.RouteDef]:
         """Everything under `/_control`; nothing of it counts for any quota."""
@@ -56,54 +58,54 @@ class Control:
         ]
 
     async def _summary(self, _request: web.Request) -> web.Response:
-        return _json(self._emulator.summary())
+        return _json(self._emulation.summary())
 
     async def _arrivals(self, request: web.Request) -> web.Response:
-        found = self._emulator.arrivals(request.query.get("workspace"), request.query.get("id"))
+        found = self._emulation.arrivals(request.query.get("workspace"), request.query.get("id"))
         return _json([{**asdict(each), "body": each.body.decode(errors="replace")} for each in found])
 
     async def _callbacks(self, _request: web.Request) -> web.Response:
-        return _json([asdict(each) for each in self._emulator.callbacks()])
+        return _json([asdict(each) for each in self._emulation.callbacks()])
 
     async def _faults(self, _request: web.Request) -> web.Response:
-        return _json([asdict(each) for each in self._emulator.faults()])
+        return _json([asdict(each) for each in self._emulation.faults()])
 
     async def _fail(self, request: web.Request) -> web.Response:
         for fault in await _body(request, _FAULTS):
-            self._emulator.fail(fault)
+            self._emulation.fail(fault)
         return await self._faults(request)
 
     async def _clear_faults(self, request: web.Request) -> web.Response:
-        self._emulator.clear_faults()
+        self._emulation.clear_faults()
         return await self._faults(request)
 
     async def _outage(self, request: web.Request) -> web.Response:
         wanted = await _body(request, _OUTAGE)
         try:
-            self._emulator.outage(wanted.seconds)
+            self._port.outage(wanted.seconds)
         except SandboxError as error:
             raise _refusal(web.HTTPConflict, str(error)) from error
         return web.Response(status=202)
 
     async def _reset(self, _request: web.Request) -> web.Response:
-        self._emulator.reset()
+        self._emulation.reset()
         return web.Response(status=204)
 
     async def _set_tokens(self, request: web.Request) -> web.Response:
-        self._emulator.set_tokens(self._workspace(request), *await _body(request, _TOKENS))
+        self._emulation.set_tokens(self._workspace(request), *await _body(request, _TOKENS))
         return web.Response(status=204)
 
     async def _set_quota(self, request: web.Request) -> web.Response:
-        self._emulator.set_quota(self._workspace(request), await _body(request, _QUOTA))
+        self._emulation.set_quota(self._workspace(request), await _body(request, _QUOTA))
         return web.Response(status=204)
 
     async def _set_callback(self, request: web.Request) -> web.Response:
-        self._emulator.set_callback(self._workspace(request), await _body(request, _CALLBACK))
+        self._emulation.set_callback(self._workspace(request), await _body(request, _CALLBACK))
         return web.Response(status=204)
 
     def _workspace(self, request: web.Request) -> str:
         name = request.match_info["workspace"]
-        if name not in self._emulator.workspaces():
+        if name not in self._emulation.workspaces():
             raise _refusal(web.HTTPNotFound, f"no workspace {name}")
         return name
 

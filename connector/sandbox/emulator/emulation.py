@@ -1,0 +1,106 @@
+"""What SEEN knows and does, without a network: what tests script and ask, and what the control routes call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from connector.clock import LoopClock
+from connector.sandbox.emulator.arrivals import Arrival, ArrivalLog
+from connector.sandbox.emulator.faults import Fault, Faults
+from connector.sandbox.emulator.journey import CallbackMade, Journeys
+from connector.sandbox.emulator.server import Server
+from connector.sandbox.emulator.workspaces import Workspace
+
+if TYPE_CHECKING:
+    from connector.clock import Clock
+    from connector.sandbox.emulator.settings import Callback, EmulatorSettings, Quota
+
+
+class Emulation:
+    """The state of SEEN. Methods that name a workspace raise KeyError for one that it does not have."""
+
+    def __init__(self, settings: EmulatorSettings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or LoopClock()
+        self._workspaces = {each.id: Workspace(each) for each in settings.workspaces}
+        self._faults = Faults()
+        self._arrivals = ArrivalLog(settings.remembered)
+        self._journeys = Journeys(settings, self._clock)
+
+    def server(self) -> Server:
+        """The API's routes over this state."""
+        return Server(self._workspaces, self._faults, self._arrivals, self._journeys, self._clock)
+
+    def fail(self, fault: Fault) -> None:
+        """Orders a fault, behind those that are ordered already."""
+        self._faults.add(fault, self._clock.monotonic())
+
+    def clear_faults(self) -> None:
+        """Forgets all ordered faults; a request that is held by one stays held."""
+        self._faults.clear()
+
+    def faults(self) -> list[Fault]:
+        """The faults that can still strike."""
+        return self._faults.waiting(self._clock.monotonic())
+
+    def arrivals(self, workspace: str | None = None, item: str | None = None) -> list[Arrival]:
+        """The requests that arrived, oldest first: of a workspace, of an item's id, or all that are remembered."""
+        return list(self._arrivals.select(workspace=workspace, item=item))
+
+    def callbacks(self) -> list[CallbackMade]:
+        """The callbacks that were made, oldest first."""
+        return list(self._journeys.made)
+
+    def item(self, workspace: str, key: str) -> dict[str, object] | None:
+        """An item as SEEN would show it; None if it has none of this id."""
+        item = self._workspaces[workspace].items.get(key)
+        return item.document() if item else None
+
+    def workspaces(self) -> list[str]:
+        """The ids of the workspaces."""
+        return list(self._workspaces)
+
+    def worst_window(self, workspace: str) -> int:
+        """The most requests that arrived in any one window of the quota."""
+        return self._workspaces[workspace].window.worst
+
+    def set_tokens(self, workspace: str, *tokens: str) -> None:
+        """From now on these tokens open the workspace, and no others."""
+        self._workspaces[workspace].tokens = tokens
+
+    def set_quota(self, workspace: str, quota: Quota) -> None:
+        """Counts by another quota from now on, from zero; the worst window begins anew too."""
+        self._workspaces[workspace].set_quota(quota)
+
+    def set_callback(self, workspace: str, callback: Callback | None) -> None:
+        """Calls back there from now on; None: nowhere. A call that waits to be made again goes there too."""
+        self._workspaces[workspace].callback = callback
+
+    def summary(self) -> dict[str, object]:
+        """What happened so far, as JSON can hold it: by workspace, and of the journeys of all."""
+        return {
+            "workspaces": {each.id: self._summary_of(each) for each in self._workspaces.values()},
+            "journeys": {"under_way": self._journeys.under_way, **self._journeys.tally},
+        }
+
+    def reset(self) -> None:
+        """Forgets all that happened and was ordered: everything is as the settings say."""
+        self._faults.clear()
+        self._arrivals.clear()
+        self._journeys.forget()
+        for each in self._settings.workspaces:
+            self._workspaces[each.id] = Workspace(each)
+
+    def _summary_of(self, workspace: Workspace) -> dict[str, object]:
+        answered = Counter(
+            "none" if arrival.status is None else str(arrival.status)
+            for arrival in self._arrivals.select(workspace=workspace.id)
+        )
+        return {
+            "requests": answered.total(),
+            "answered": dict(sorted(answered.items())),
+            "items": len(workspace.items),
+            "quota": {"requests": workspace.quota.requests, "per_seconds": workspace.quota.per_seconds},
+            "worst_window": workspace.window.worst,
+        }
