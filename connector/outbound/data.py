@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from connector.seen.quota import Permit
     from connector.types import Event, Sighting, Verdict
 
+_LONGEST_DETAIL = 600
+_CLEANED = 65_536
+
 
 class DataDestination:
     """Posts each event as one JSON object (SEEN API 2.0, create data: arrays are refused)."""
@@ -31,13 +34,17 @@ class DataDestination:
         """Sends the one event of `batch`. Raises ValueError for a batch of another size."""
         (event,) = batch
         verdict = judge(await self._client.create(event.body, permit), event.id)
-        return [replace(verdict, detail=self._redact(verdict.detail))]
+        return [replace(verdict, detail=self._clean(verdict.detail))]
 
     async def look_up(self, event: Event, permit: Permit) -> Sighting:
         """Asks SEEN whether it has `event` with these values."""
         sighting = sight(await self._client.get(event.id, permit), orjson.loads(event.body))
-        return replace(sighting, detail=self._redact(sighting.detail))
+        return replace(sighting, detail=self._clean(sighting.detail))
 
     async def renew_credentials(self) -> None:
         """Reads the secret anew."""
         await self._client.renew_credentials()
+
+    def _clean(self, detail: str) -> str:
+        # Before it is cut: a secret that lies across the cut would not be recognised after it.
+        return self._redact(detail[:_CLEANED])[:_LONGEST_DETAIL]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.client_middlewares import ClientHandlerType
 
     from connector.clock import Clock
     from connector.seen.auth import Credentials
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _LONGEST_BODY = 4 * 1024 * 1024
 _EXCERPT = 2048
+_CLEANED = 65_536
 _CONNECT_SECONDS = 10.0
 
 
@@ -75,6 +77,7 @@ class SeenClient:
             timeout=timeout,
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_once,),
         )
 
     async def stop(self) -> None:
@@ -124,10 +127,24 @@ class SeenClient:
 
     def _excerpt(self, body: bytes) -> str:
         # Cleaned before it is cut: a secret that lies across the cut would not be recognised after it.
-        return self._redact(body[: 2 * _EXCERPT].decode("utf-8", "replace"))[:_EXCERPT]
+        return self._redact(body[:_CLEANED].decode("utf-8", "replace"))[:_EXCERPT]
 
     def _retry_after(self, answer: aiohttp.ClientResponse) -> float | None:
         return retry_after_seconds(answer.headers.get("Retry-After"), self._clock.wall())
+
+
+async def _once(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
+    """Sends `request` one time.
+
+    Where a connection ends without a response, aiohttp would send a GET once more by itself: a second request on one slot
+    of the quota. It does so for the errors that are replaced here.
+    """
+    try:
+        return await send(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 def retry_after_seconds(value: str | None, wall: float) -> float | None:
@@ -138,12 +155,9 @@ def retry_after_seconds(value: str | None, wall: float) -> float | None:
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return max(
-        0.0,
-        date.replace(tzinfo=date.tzinfo or UTC).timestamp() - datetime.fromtimestamp(wall, UTC).timestamp(),
-    )
+    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - wall)
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

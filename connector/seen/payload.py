@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -43,12 +44,34 @@ def encode(properties: Mapping[str, Any], max_bytes: int) -> bytes | Unsendable:
     try:
         body = orjson.dumps(properties)
     except orjson.JSONEncodeError as error:
-        reason = Reason.NUMBER_OUT_OF_RANGE if "64-bit" in str(error) else Reason.TOO_DEEP
-        return Unsendable(reason, f"the properties cannot be written as JSON: {error}")
+        return Unsendable(_reason(str(error)), f"the properties cannot be written as JSON: {error}")
+    if b"null" in body and not _is_finite(properties):
+        return Unsendable(
+            Reason.NUMBER_OUT_OF_RANGE, "a mapped number is NaN or infinite: JSON has no such numbers"
+        )
     if len(body) > max_bytes:
         detail = f"the request would have {len(body)} bytes, seen.max_request_bytes is {max_bytes}"
         return Unsendable(Reason.REQUEST_TOO_LARGE, detail)
     return body
+
+
+def _reason(complaint: str) -> Reason:
+    if "64-bit" in complaint:
+        return Reason.NUMBER_OUT_OF_RANGE
+    return Reason.TOO_DEEP if "Recursion" in complaint else Reason.MAPPING_FAILED
+
+
+def _is_finite(value: object) -> bool:
+    """Whether every number in it is one for JSON; JMESPath's `to_number`, `sum` and `avg` make others, orjson writes null."""
+    match value:
+        case float():
+            return math.isfinite(value)
+        case dict():
+            return all(map(_is_finite, value.values()))
+        case list():
+            return all(map(_is_finite, value))
+        case _:
+            return True
 
 
 def image_fault(value: object) -> str | None:
@@ -57,9 +80,11 @@ def image_fault(value: object) -> str | None:
         return f"it must be a string, it is {json_type(value)}"
     try:
         link = urlsplit(value)
-        host = link.hostname
+        host, _ = link.hostname, link.port
     except ValueError as error:
         return f"it is no URL: {error}"
+    if " " in value or not value.isprintable():  # urlsplit drops some of these without a word
+        return "it must not contain white space or control characters"
     if link.scheme not in ("http", "https") or not host:
         return "it must be an http or https URL"
     if link.username is not None or link.password is not None:

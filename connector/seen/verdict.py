@@ -18,7 +18,7 @@ from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Si
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LONGEST_MESSAGE = 500
+_LONGEST_CODE = 64
 _REFUSALS = {401: Reason.UNAUTHENTICATED, 403: Reason.FORBIDDEN}
 
 
@@ -129,14 +129,14 @@ def _not_about_the_event(exchange: Response, body: dict[str, Any]) -> Retry | Su
 
 
 def _said(exchange: Response, body: dict[str, Any], *, message: bool = False) -> dict[str, Any]:
-    """The answer in words. SEEN's message may repeat the customer's data: only where it goes to a dead letter."""
+    """The answer in words, SEEN's message whole. It may repeat customer data: only where it goes to a dead letter."""
     words = [f"SEEN answered {exchange.status}"]
     code = body.get("code")
-    if isinstance(code, str) and code.isidentifier():
-        words.append(code[:64])
+    if isinstance(code, str) and code.isidentifier() and len(code) <= _LONGEST_CODE:
+        words.append(code)
     text = body.get("message")
     if message and isinstance(text, str):
-        words.append(f"({text[:_LONGEST_MESSAGE]})")
+        words.append(f"({text})")
     return {"detail": " ".join(words), "status": exchange.status, "response": exchange.excerpt}
 
 

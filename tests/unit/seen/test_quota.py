@@ -1,0 +1,399 @@
+"""The quota on virtual time: its order, its holds, its pace, and that a strict server never counts too many."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import looptime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.seen.quota import Quota, QuotaLimits
+from connector.testing import VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from connector.seen.quota import Slot
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+DOCUMENTED = QuotaLimits(requests=100, per_seconds=10, grace_seconds=10)
+LEGACY = QuotaLimits(requests=1000, per_seconds=3600, grace_seconds=10)
+SMALL = QuotaLimits(requests=2, per_seconds=10, grace_seconds=5)
+INSTANT = 0.01
+"""Nothing was waited for; what is seen are the clock's own nanoseconds."""
+
+
+def new(limits: QuotaLimits) -> Quota:
+    return Quota(limits, VirtualClock())
+
+
+def time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def send(quota: Quota, seconds: float = 0.0) -> float:
+    """Makes one request that is answered after `seconds`; when its slot came."""
+    with await quota.slot() as slot:
+        came = time()
+        await asyncio.sleep(seconds)
+        slot.answered()
+    return came
+
+
+async def takes(quota: Quota) -> float:
+    """How long a slot is waited for. It is given back unused."""
+    asked = time()
+    with await quota.slot() as slot:
+        slot.unused()
+    return time() - asked
+
+
+# Order and cancellation
+
+
+async def test_slots_are_given_first_come_first_served() -> None:
+    quota, came = new(SMALL), list[int]()
+
+    async def one(number: int) -> None:
+        with await quota.slot() as slot:
+            came.append(number)
+            await asyncio.sleep(number % 3)
+            slot.answered()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(12):
+            group.create_task(one(number))
+            await asyncio.sleep(0.3)
+    assert came == list(range(12))
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["for the window", "for the end of a hold"])
+async def test_whoever_waits_no_longer_takes_no_slot(held: bool) -> None:
+    quota = new(SMALL)
+    await send(quota)
+    await send(quota)
+    if held:
+        quota.hold(10)
+    waiting = [asyncio.create_task(quota.slot()) for _ in range(5)]
+    await asyncio.sleep(5)
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.sleep(5.5)
+    assert quota.used == 0
+    started = time()
+    assert [await send(quota) - started < 1, await send(quota) - started < 1] == [True, True]
+
+
+async def test_the_next_in_turn_gets_the_slot_that_the_first_no_longer_waits_for() -> None:
+    quota = new(SMALL)
+    first_sent = await send(quota)
+    await send(quota)
+    first, second = asyncio.create_task(quota.slot()), asyncio.create_task(send(quota))
+    await asyncio.sleep(5)
+    first.cancel()
+    assert await second - first_sent == pytest.approx(10, abs=INSTANT)
+
+
+@pytest.mark.parametrize("cycles", range(8))
+async def test_a_wait_that_is_cancelled_while_its_slot_comes_leaks_none(cycles: int) -> None:
+    quota = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5))
+    before = await quota.slot()
+    waiting = asyncio.create_task(quota.slot())
+    await asyncio.sleep(1)
+    before.unused()
+    for _ in range(cycles):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    (ended,) = await asyncio.gather(waiting, return_exceptions=True)
+    if not isinstance(ended, BaseException):
+        ended.unused()
+    assert quota.used == 0
+
+
+# What became of the request
+
+
+async def test_an_answered_request_holds_its_slot_for_a_window_after_the_answer() -> None:
+    quota = new(SMALL)
+    with await quota.slot() as slot:
+        await asyncio.sleep(60)
+        assert quota.used == 1
+        slot.answered()
+    await asyncio.sleep(9.9)
+    assert quota.used == 1
+    await asyncio.sleep(0.2)
+    assert quota.used == 0
+
+
+async def test_an_unused_slot_is_free_at_once_and_wakes_whoever_waits() -> None:
+    quota = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5))
+    slot = await quota.slot()
+    waiting = asyncio.create_task(quota.slot())
+    await asyncio.sleep(3)
+    assert not waiting.done()
+    given_back = time()
+    slot.unused()
+    await waiting
+    assert time() - given_back < INSTANT
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError, asyncio.CancelledError])
+async def test_a_slot_that_is_left_without_a_word_is_held_for_the_grace_too(
+    error: type[BaseException] | None,
+) -> None:
+    quota = new(SMALL)
+    try:
+        with await quota.slot():
+            if error is not None:
+                raise error
+    except (RuntimeError, asyncio.CancelledError):
+        pass
+    await asyncio.sleep(14.9)
+    assert quota.used == 1
+    await asyncio.sleep(0.2)
+    assert quota.used == 0
+
+
+async def test_only_the_first_word_about_a_slot_counts() -> None:
+    quota = new(SMALL)
+    with await quota.slot() as one, await quota.slot() as other:
+        one.answered()
+        one.unused()
+        one.answered()
+        assert quota.used == 2
+        other.unused()
+        other.answered()
+        assert quota.used == 1
+    assert quota.used == 1
+
+
+# Holds
+
+
+async def test_a_hold_holds_all_for_as_long_as_it_says() -> None:
+    quota = new(DOCUMENTED)
+    quota.hold(42)
+    waits = await asyncio.gather(*(takes(quota) for _ in range(3)))
+    assert waits == pytest.approx([42, 42, 42], abs=0.1)
+
+
+async def test_a_hold_without_a_time_lasts_a_window() -> None:
+    quota = new(DOCUMENTED)
+    quota.hold(None)
+    assert await takes(quota) == pytest.approx(10, abs=INSTANT)
+
+
+@pytest.mark.parametrize(("first", "second"), [(30, 5), (5, 30)])
+async def test_of_two_holds_the_one_that_ends_later_stands(first: float, second: float) -> None:
+    quota = new(DOCUMENTED)
+    quota.hold(first)
+    waiting = asyncio.create_task(takes(quota))
+    await asyncio.sleep(1)
+    quota.hold(second - 1)
+    assert await waiting == pytest.approx(30, abs=INSTANT)
+
+
+async def test_a_hold_also_holds_who_waits_for_the_window_already() -> None:
+    quota = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5))
+    await send(quota)
+    waiting = asyncio.create_task(takes(quota))
+    await asyncio.sleep(9)
+    quota.hold(21)
+    assert await waiting == pytest.approx(30, abs=0.1)
+
+
+async def test_the_end_of_a_hold_gives_no_slot_that_the_window_does_not_have() -> None:
+    quota = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5))
+    await send(quota)
+    quota.hold(3)
+    assert await takes(quota) == pytest.approx(10, abs=INSTANT)
+
+
+# Pace
+
+
+@pytest.mark.parametrize("limits", [DOCUMENTED, LEGACY, SMALL])
+async def test_an_idle_quota_gives_one_slot_at_once(limits: QuotaLimits) -> None:
+    quota = new(limits)
+    assert await takes(quota) < INSTANT
+    await asyncio.sleep(limits.per_seconds / 3)
+    assert await takes(quota) < INSTANT
+
+
+@pytest.mark.parametrize("limits", [DOCUMENTED, LEGACY])
+async def test_a_burst_leaves_as_a_stream_at_five_times_the_mean_rate(limits: QuotaLimits) -> None:
+    quota, started = new(limits), time()
+    came = [await send(quota) - started for _ in range(limits.requests)]
+    volley, pause = limits.requests / 10, limits.per_seconds / 50
+    for first in came:
+        assert sum(first <= each < first + pause for each in came) <= 2 * volley
+    assert came[limits.requests // 2 - 1] < limits.per_seconds / 10
+    assert came[-1] < limits.per_seconds / 5
+    assert await send(quota) - started >= limits.per_seconds
+
+
+@pytest.mark.parametrize(
+    ("limits", "round_trip", "rounds"),
+    [
+        (DOCUMENTED, 0.2, 10),
+        (QuotaLimits(requests=1, per_seconds=10, grace_seconds=10), 0.1, 20),
+        (QuotaLimits(requests=7, per_seconds=3, grace_seconds=10), 1.0, 20),
+        (QuotaLimits(requests=15, per_seconds=10, grace_seconds=10), 25.0, 10),
+        (LEGACY, 0.5, 3),
+    ],
+    ids=["100 per 10 s", "1 per 10 s", "7 per 3 s", "a round trip of more than a window", "1,000 an hour"],
+)
+async def test_with_a_backlog_99_percent_of_what_is_allowed_is_used(
+    limits: QuotaLimits, round_trip: float, rounds: int
+) -> None:
+    quota = new(limits)
+    came = []
+    async with asyncio.TaskGroup() as group:
+        for _ in range(limits.requests * rounds):
+            slot = await quota.slot()
+            came.append(time())
+            group.create_task(_answer_later(slot, round_trip))
+    seconds = came[-1] - came[limits.requests - 1]
+    allowed = limits.requests / (limits.per_seconds + round_trip)
+    assert limits.requests * (rounds - 1) / seconds >= 0.99 * allowed
+    assert fullest_window(came, limits.per_seconds) <= limits.requests
+
+
+async def _answer_later(slot: Slot, seconds: float) -> None:
+    with slot:
+        await asyncio.sleep(seconds)
+        slot.answered()
+
+
+# Against a server that counts strictly
+
+
+def fullest_window(arrivals: list[float], per_seconds: float) -> int:
+    """The most arrivals in any half-open window; `arrivals` in rising order."""
+    fullest = first = 0
+    for last, arrival in enumerate(arrivals):
+        while arrival - arrivals[first] >= per_seconds:
+            first += 1
+        fullest = max(fullest, last - first + 1)
+    return fullest
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request: when it is wanted, how long it takes there and back, in windows; and what becomes of it.
+
+    - `given up`: its sender leaves it after `back`; it arrives `there` later, if that is within the grace.
+    - `unwanted`: whoever waits for its slot goes away after `back`.
+    """
+
+    gap: float
+    there: float
+    back: float
+    fate: str
+
+
+FATES = st.sampled_from(["answered", "answered", "answered", "given up", "unused", "unwanted", "hold"])
+SECONDS = st.one_of(st.just(0.0), st.floats(0, 0.05), st.floats(0, 1.5))
+SENT = st.builds(Sent, st.one_of(st.just(0.0), st.floats(0, 0.3)), SECONDS, SECONDS, FATES)
+
+
+class StrictServer:
+    """A quota and the server behind it, on a loop of its own."""
+
+    def __init__(self, limits: QuotaLimits) -> None:
+        self.limits = limits
+        self.quota = new(limits)
+        self.arrivals: list[float] = []
+
+    async def run(self, requests: list[Sent]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for each in requests:
+                await asyncio.sleep(each.gap * self.limits.per_seconds)
+                group.create_task(self._one(each, group))
+
+    async def _one(self, sent: Sent, group: asyncio.TaskGroup) -> None:
+        per = self.limits.per_seconds
+        if sent.fate == "unwanted":
+            asking = asyncio.create_task(self.quota.slot())
+            await asyncio.wait([asking], timeout=sent.back * per)
+            if asking.cancel():
+                return
+            slot = asking.result()
+        else:
+            slot = await self.quota.slot()
+        with slot:
+            match sent.fate:
+                case "unused":
+                    await asyncio.sleep(sent.back * per)
+                    slot.unused()
+                case "given up":
+                    await asyncio.sleep(sent.back * per)
+                    late = min(sent.there * per, 0.999 * self.limits.grace_seconds)
+                    group.create_task(self._arrive(late))
+                case _:
+                    await self._arrive(sent.there * per)
+                    await asyncio.sleep(sent.back * per)
+                    if sent.fate == "hold":
+                        self.quota.hold(sent.back * per)
+                    slot.answered()
+
+    async def _arrive(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.arrivals.append(time())
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    requests=st.integers(1, 12),
+    per_seconds=st.sampled_from([0.5, 10.0, 3600.0]),
+    sent=st.lists(SENT, min_size=1, max_size=50),
+)
+def test_a_strict_server_never_counts_more_than_the_quota_and_no_slot_is_lost(
+    requests: int, per_seconds: float, sent: list[Sent]
+) -> None:
+    async def simulate() -> None:
+        limits = QuotaLimits(requests, per_seconds, grace_seconds=per_seconds / 2)
+        server = StrictServer(limits)
+        async with asyncio.timeout(1000 * per_seconds):
+            await server.run(sent)
+        assert fullest_window(sorted(server.arrivals), per_seconds) <= requests
+        await asyncio.sleep(2 * per_seconds)
+        assert server.quota.used == 0
+        async with asyncio.timeout(per_seconds / 2):
+            for _ in range(requests):
+                await server.quota.slot()
+        assert server.quota.used == requests
+
+    on_virtual_time(simulate())
+
+
+@settings(max_examples=100, deadline=None)
+@given(gaps=st.lists(st.one_of(st.just(0.0), st.floats(0, 0.2)), min_size=2, max_size=40))
+def test_slots_come_in_the_order_in_which_they_are_asked_for(gaps: list[float]) -> None:
+    async def simulate() -> None:
+        quota, came = new(QuotaLimits(3, 1, 1)), [0.0] * len(gaps)
+
+        async def one(number: int) -> None:
+            came[number] = await send(quota, 0.1)
+
+        async with asyncio.TaskGroup() as group:
+            for number, gap in enumerate(gaps):
+                await asyncio.sleep(gap)
+                group.create_task(one(number))
+        assert all(before < after for before, after in pairwise(came))
+
+    on_virtual_time(simulate())
+
+
+def on_virtual_time(work: Coroutine[None, None, None]) -> None:
+    """Runs it on a loop of its own, so that each example begins at zero."""
+    loop = looptime.new_event_loop(start=0, noop_cycles=1)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(work)
