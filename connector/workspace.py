@@ -22,7 +22,7 @@ from connector.delivery.pump import Bounds, Pump
 from connector.delivery.request import Path
 from connector.delivery.settle import Origin, Settler
 from connector.delivery.suspension import Suspension
-from connector.errors import KafkaUnavailable
+from connector.errors import KafkaUnavailable, TopicsMissing
 from connector.inbound.callback import CallbackFields
 from connector.inbound.door import Door
 from connector.kafka.sink import KafkaSink
@@ -35,7 +35,7 @@ from connector.seen.quota import Quota
 from connector.types import OutcomeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from connector.clock import Clock
     from connector.config.model import ConnectorConfig, WorkspaceConfig
@@ -93,15 +93,7 @@ class Workspace:
 
     async def _start(self, ending: AsyncExitStack) -> tuple[Pump, Dispatcher]:
         """Connects everything; `ending` undoes it."""
-        await self.open_door()
-        topics = self._config.topics
-        sources = [topic for source in self._config.sources for topic in source.topics]
-        limits = await self._limits([topics.outcomes, topics.dead_letters, *sources])
-        for topic in sources:
-            if limits[topic] > limits[topics.dead_letters]:
-                log.warning(
-                    "dead_letters_smaller_than_source", workspace=self.name, source=topic, limits=limits
-                )
+        limits = await self._prepare_topics()
         results = KafkaSink(
             self._connection, limits, wait_seconds=_RESULTS_WAIT_SECONDS, name=f"{self.name}: results"
         )
@@ -115,15 +107,32 @@ class Workspace:
         )
         ending.push_async_callback(source.stop, _STOP_SECONDS)
         pump, dispatcher = self._engine(client, source, results)
-        ending.callback(self._forget_engine)
         await source.start(pump)
+        ending.callback(self._forget_engine)
+        self._pump, self._dispatcher = pump, dispatcher
         return pump, dispatcher
 
-    async def open_door(self) -> None:
-        """Connects the callbacks' producer, once. Raises KafkaUnavailable or TopicsMissing."""
+    async def _prepare_topics(self) -> dict[str, int]:
+        """The topics' limits in bytes; opens the door as soon as those of callbacks are there. Raises TopicsMissing."""
+        topics = self._config.topics
+        sources = [topic for source in self._config.sources for topic in source.topics]
+        wanted = {*sources, topics.outcomes, topics.videos, topics.dead_letters}
+        new = wiring.new_topics(self._around.config.kafka)
+        limits = await prepare_topics(self._connection, wanted, new)
+        if {topics.videos, topics.dead_letters} <= limits.keys():
+            await self._open_door(limits)
+        if missing := wanted - limits.keys():
+            raise TopicsMissing(sorted(missing))
+        for topic in sources:
+            if limits[topic] > limits[topics.dead_letters]:
+                log.warning(
+                    "dead_letters_smaller_than_source", workspace=self.name, source=topic, limits=limits
+                )
+        return limits
+
+    async def _open_door(self, limits: Mapping[str, int]) -> None:
+        """Connects the callbacks' producer, once. Raises KafkaUnavailable."""
         if self._callbacks is None:
-            topics = self._config.topics
-            limits = await self._limits([topics.videos, topics.dead_letters])
             wait = self._around.config.listener.publish_timeout_seconds
             callbacks = KafkaSink(self._connection, limits, wait_seconds=wait, name=f"{self.name}: callbacks")
             await callbacks.start()
@@ -237,7 +246,6 @@ class Workspace:
             delivery.max_in_flight,
         )
         dispatcher = Dispatcher(self.name, path, settler, clock, self._metrics, random.random, pump.settled)
-        self._pump, self._dispatcher = pump, dispatcher
         return pump, dispatcher
 
     def _forget_engine(self) -> None:
@@ -250,9 +258,6 @@ class Workspace:
         return SeenClient(
             wiring.endpoint(self._config), BearerToken(token.reveal), self._around.clock, self._around.redact
         )
-
-    async def _limits(self, topics: list[str]) -> dict[str, int]:
-        return await prepare_topics(self._connection, topics, wiring.new_topics(self._around.config.kafka))
 
 
 async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:

@@ -7,19 +7,38 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import stamina
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+)
 from aiokafka.helpers import create_ssl_context
 
 from connector.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 START_SECONDS = 60.0
 """How long a client tries to reach a broker at its start."""
 
+_CLOSE_SECONDS = 1.0
 _CANCEL_SECONDS = 0.2
+_REFUSALS = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
 
 class _Startable(Protocol):
@@ -81,27 +100,37 @@ async def connected(
 ) -> Client:
     """A client that has started: new ones are made until one does, for at most `START_SECONDS`.
 
-    `close` ends those that did not; `what` is for the error. Raises KafkaUnavailable.
+    `close` ends those that did not; `what` is for the error. Raises KafkaUnavailable: at once where Kafka refuses us,
+    for asking again would not help soon.
     """
+    failures: list[BaseException] = []
     try:
         async with asyncio.timeout(START_SECONDS):
-            async for attempt in stamina.retry_context(
-                on=(KafkaError, OSError), attempts=None, timeout=START_SECONDS
-            ):
+            async for attempt in stamina.retry_context(on=_may_pass, attempts=None, timeout=START_SECONDS):
                 with attempt:
-                    return await _start(make(), close)
+                    client = make()
+                    try:
+                        await client.start()
+                    except BaseException as error:
+                        failures[:] = [error]
+                        await stopped(close(client), _CLOSE_SECONDS)
+                        raise
+                    return client
     except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
-        raise KafkaUnavailable(f"{what}: no answer from Kafka within {START_SECONDS:g} s") from error
+        raise KafkaUnavailable(f"{what}: {_told(failures)}") from error
     raise KafkaUnavailable(f"{what}: no attempt was made")
 
 
-async def _start(client: Client, close: Callable[[Client], Awaitable[None]]) -> Client:
-    try:
-        await client.start()
-    except BaseException:
-        await stopped(close(client), 1.0)
-        raise
-    return client
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, KafkaError | OSError) and not isinstance(error, _REFUSALS)
+
+
+def _told(failures: Sequence[BaseException]) -> str:
+    """What the last attempt failed of; one that was cut off by our own limit failed of nothing that says more."""
+    if not failures or not isinstance(failures[-1], KafkaError | OSError):
+        return f"no answer from Kafka within {START_SECONDS:g} s"
+    words = f"{type(failures[-1]).__name__}: {failures[-1]}"
+    return f"Kafka refuses: {words}" if isinstance(failures[-1], _REFUSALS) else words
 
 
 async def stopped(stop: Awaitable[None], seconds: float) -> bool:

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from connector.errors import KafkaUnavailable, TopicsMissing
+from connector.errors import KafkaUnavailable
 from connector.kafka.connection import connected, stopped
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 
 @dataclass(frozen=True, slots=True)
 class NewTopics:
-    """How missing topics are made; None: they are not, they are named."""
+    """How missing topics are made."""
 
     partitions: int
     replication_factor: int
@@ -33,9 +33,9 @@ class NewTopics:
 async def prepare_topics(
     connection: KafkaConnection, topics: Collection[str], create: NewTopics | None
 ) -> dict[str, int]:
-    """Makes sure that `topics` exist; returns the largest message that each takes, in bytes.
+    """The largest message that each of `topics` takes, in bytes. Those that do not exist are made as `create` says.
 
-    Raises TopicsMissing if some do not exist and `create` is None, KafkaUnavailable if Kafka does not answer.
+    Without `create`, they are missing in what is returned. Raises KafkaUnavailable if Kafka does not answer.
     """
     admin = await connected(
         lambda: AIOKafkaAdminClient(**connection.arguments()),
@@ -43,12 +43,12 @@ async def prepare_topics(
         "looking at the topics",
     )
     try:
-        missing = sorted(set(topics) - set(await admin.list_topics()))
-        if missing and create is None:
-            raise TopicsMissing(missing)
+        there = set(topics) & set(await admin.list_topics())
+        missing = sorted(set(topics) - there)
         if missing and create is not None:
             await _create(admin, missing, create)
-        return await _limits(admin, topics)
+            there.update(missing)
+        return await _limits(admin, there)
     except KafkaError as error:
         raise KafkaUnavailable(f"looking at the topics: {error}") from error
     finally:
@@ -71,7 +71,7 @@ async def _create(admin: AIOKafkaAdminClient, names: list[str], how: NewTopics) 
 async def _limits(admin: AIOKafkaAdminClient, topics: Collection[str]) -> dict[str, int]:
     wanted = [
         ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": None})
-        for topic in sorted(set(topics))
+        for topic in sorted(topics)
     ]
     limits = dict.fromkeys(topics, DEFAULT_MAX_MESSAGE_BYTES)
     responses: list[Any] = await admin.describe_configs(wanted)

@@ -96,4 +96,6 @@ async def test_a_workspace_whose_topics_are_missing_turns_no_callback_of_the_oth
         assert await deployment.call(READY, workspace="acme") == 200
         assert await deployment.call(READY, workspace="bravo") == 503
         _, why = await deployment.get("/readyz")
-        assert deployment.topic("videos", "bravo") in orjson.loads(why)["workspaces"]["bravo"]
+        missing = orjson.loads(why)["workspaces"]["bravo"]
+        for role in ("events", "videos", "outcomes", "dead_letters"):
+            assert deployment.topic(role, "bravo") in missing
