@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _MAX_PENDING_BYTES = 64 * 1024 * 1024
+_BATCH_BYTES = 128 * 1024
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _HARMLESS = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
 
@@ -79,11 +80,12 @@ class KafkaSink:
         Raises PublishRefused if it is too large for the topic, KafkaUnavailable if it is not acknowledged within the
         limit: it may arrive all the same, and publishing it again waits for that one.
         """
-        if message.size > self._limits.get(topic, message.size):
-            raise PublishRefused(f"{message.size} bytes; {topic} takes {self._limits[topic]}")
+        size = message.size
+        if size > self._limits.get(topic, size):
+            raise PublishRefused(f"{size} bytes; {topic} takes {self._limits[topic]}")
         try:
             async with asyncio.timeout(self._wait_seconds):
-                acknowledged = self._pending.get((topic, message)) or await self._send(topic, message)
+                acknowledged = self._pending.get((topic, message)) or await self._send(topic, message, size)
                 await asyncio.shield(acknowledged)
         except TimeoutError as error:
             raise KafkaUnavailable(f"{topic}: not acknowledged within {self._wait_seconds:g} s") from error
@@ -95,8 +97,8 @@ class KafkaSink:
                 self._abandon()
             raise KafkaUnavailable(f"{topic}: {type(error).__name__}") from error
 
-    async def _send(self, topic: str, message: Message) -> Ack:
-        if self._pending_bytes + message.size > _MAX_PENDING_BYTES:
+    async def _send(self, topic: str, message: Message, size: int) -> Ack:
+        if self._pending_bytes + size > _MAX_PENDING_BYTES:
             raise KafkaUnavailable(
                 f"{topic}: {self._pending_bytes} bytes wait for their acknowledgement already"
             )
@@ -109,14 +111,14 @@ class KafkaSink:
         acknowledged: Ack = asyncio.get_running_loop().create_future()
         sent.add_done_callback(lambda done: _pass_on(done, acknowledged))
         self._pending[topic, message] = acknowledged
-        self._pending_bytes += message.size
-        acknowledged.add_done_callback(lambda done: self._forget(topic, message, done))
+        self._pending_bytes += size
+        acknowledged.add_done_callback(lambda done: self._forget(topic, message, size, done))
         return acknowledged
 
-    def _forget(self, topic: str, message: Message, done: Ack) -> None:
+    def _forget(self, topic: str, message: Message, size: int, done: Ack) -> None:
         if self._pending.get((topic, message)) is done:
             del self._pending[topic, message]
-        self._pending_bytes -= message.size
+        self._pending_bytes -= size
         done.exception()  # where nobody waits any more, it is not "never retrieved"
 
     def _abandon(self) -> None:
@@ -143,13 +145,17 @@ class KafkaSink:
             return self._producer
 
     async def _new_producer(self) -> AIOKafkaProducer:
+        smallest, largest = min(self._limits.values()), max(self._limits.values())
         return await connected(
             lambda: AIOKafkaProducer(
                 **self._connection.arguments(),
                 enable_idempotence=True,
                 acks="all",
+                # A full batch wakes everyone who waits to add to it, so a small one costs more than it saves; but a batch
+                # must fit every topic, as a message must.
+                max_batch_size=min(_BATCH_BYTES, smallest // 2),
                 # Each topic's own limit is checked before; the producer's must not be lower than the highest of them.
-                max_request_size=max(self._limits.values(), default=1_048_576) + 1024,
+                max_request_size=largest + 1024,
             ),
             AIOKafkaProducer.stop,
             self._name,
