@@ -106,9 +106,12 @@ class Delivery:
             self.first_attempt_at = wall
 
     def too_old(self, wall: float, policy: DeliveryPolicy) -> Outcome | None:
-        """The outcome of an event whose turn comes too late, by its record's timestamp; None if it is in time."""
+        """The outcome of an event whose turn comes too late, by its record's timestamp; None if it is in time.
+
+        One in doubt never is: SEEN may have it, and a look-up makes no video.
+        """
         age = wall - self.event.record.timestamp_ms / 1000
-        if policy.ttl_seconds is None or age <= policy.ttl_seconds:
+        if policy.ttl_seconds is None or age <= policy.ttl_seconds or self._in_doubt:
             return None
         detail = f"the event is {age:.0f} s old, ttl_seconds is {policy.ttl_seconds:g}"
         return self._outcome(OutcomeKind.EXPIRED, Reject(reason=Reason.TOO_OLD, detail=detail))

@@ -75,19 +75,24 @@ class Dispatcher:
                     with slot:
                         slot.unused()
                     continue
-                self.in_flight += 1
-                self._probing = self._probing or probe
-                self._start(
-                    self._attempt(batch, slot, probe=probe), f"attempt {batch[0].event.record.origin}"
-                )
+                self._send(batch, slot, probe=probe)
 
-    async def drain(self, seconds: float) -> bool:
-        """Stops sending and drops what waits; True if what was on the wire was settled within `seconds`."""
+    async def drain(self, seconds: float) -> int:
+        """Ends the epoch: sends nothing more, and drops what waits. What is on the wire may be settled within `seconds`.
+
+        What is not is cut off: it comes again, and must not meet itself. Returns how many tasks that were.
+        """
         self._halted = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+        cut_off = 0
+        while late := set(self._tasks):  # more may begin while these end: records are handed out all the time
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
+            cut_off += len(late)
         self._lanes.clear()
-        return not self._tasks
+        return cut_off
 
     def resume(self) -> None:
         """Sends again, after a drain."""
@@ -135,12 +140,21 @@ class Dispatcher:
                 break
         return batch
 
-    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _send(self, batch: list[Delivery], slot: Permit, *, probe: bool) -> None:
+        self.in_flight += 1
+        self._probing = self._probing or probe
+        work = self._attempt(batch, slot, probe=probe)
+        task = self._start(work, f"attempt {batch[0].event.record.origin}")
+        # A task that is cancelled before its first step runs nothing: its slot would be held for ever.
+        task.add_done_callback(lambda _: slot.unused())
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         if self._group is None:
             raise RuntimeError("the dispatcher does not run")
         task = self._group.create_task(work, name=f"{self._workspace}: {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _attempt(self, batch: list[Delivery], slot: Permit, *, probe: bool) -> None:
         try:
@@ -149,12 +163,14 @@ class Dispatcher:
             self.in_flight -= 1
             self._probing = self._probing and not probe
             self._wake.set()
+        ended: list[tuple[Delivery, Outcome]] = []
         for delivery, step in zip(batch, steps, strict=True):
-            if not isinstance(step, Again):
-                await self._settle(delivery, step)
-            elif delivery in self._lanes:
+            if isinstance(step, Again):
                 self._lanes.put_back(delivery, step.at)
-                self._wake.set()
+            else:
+                ended.append((delivery, step))
+        for delivery, outcome in ended:
+            await self._settle(delivery, outcome)
 
     async def _bury(
         self, record: Record, event_id: str | None, outcome: Outcome, tracker: OffsetTracker
@@ -164,7 +180,6 @@ class Dispatcher:
 
     async def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         await self._settler.settle(delivery.event.record, delivery.event.id, outcome, delivery.tracker)
-        if delivery in self._lanes:
-            self._lanes.finish(delivery)
-            self._wake.set()
+        self._lanes.finish(delivery)
+        self._wake.set()
         self._on_settled()

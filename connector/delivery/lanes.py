@@ -40,11 +40,6 @@ class Lanes(Generic[Item]):
         """Items submitted and not finished, those that were taken included."""
         return self._size
 
-    def __contains__(self, item: Item) -> bool:
-        """Whether `item` is the head of its lane: false for what was dropped by `clear` meanwhile."""
-        lane = self._lanes.get(item.order_key)
-        return lane is not None and lane[0] is item
-
     @property
     def keys(self) -> int:
         """How many keys have an unfinished item."""

@@ -117,12 +117,7 @@ class Pump:
             ]
             await stop.wait()
             loops[1].cancel()  # no more records
-            if not await dispatcher.drain(drain_seconds()):
-                log.warning(
-                    "stopped_with_requests_on_the_wire",
-                    workspace=self._workspace,
-                    requests=dispatcher.in_flight,
-                )
+            self._note_cut_off(await dispatcher.drain(drain_seconds()))
             for loop in loops:
                 loop.cancel()
         try:
@@ -147,7 +142,7 @@ class Pump:
         if not self.assignment.trackers:
             return
         if self._dispatcher is not None:
-            await self._dispatcher.drain(_REVOKE_SECONDS)
+            self._note_cut_off(await self._dispatcher.drain(_REVOKE_SECONDS))
         # Before the commit: records are handed out while it is made, and those come again.
         ended = self._end_epoch()
         await self._commit(ended)
@@ -166,6 +161,8 @@ class Pump:
         while True:
             try:
                 await self._poll()
+                # With partitions, a poll says nothing of a broker that is away: it only finds no records.
+                self.connected = self.connected or not self.assignment.trackers
             except KafkaUnavailable as error:
                 self.connected = False
                 log.warning("poll_failed", workspace=self._workspace, why=str(error))
@@ -232,12 +229,15 @@ class Pump:
             try:
                 if assignment.trackers:
                     assignment.ends_at(await self._source.end_offsets(list(assignment.trackers)))
-                self.connected = True
+                    self.connected = True
             except KafkaUnavailable as error:
-                # A poll says nothing of a broker that is away: it only finds no records.
                 self.connected = False
                 log.warning("kafka_unreachable", workspace=self._workspace, why=str(error))
             await asyncio.sleep(_LAG_SECONDS)
+
+    def _note_cut_off(self, deliveries: int) -> None:
+        if deliveries:
+            log.warning("deliveries_cut_off", workspace=self._workspace, deliveries=deliveries)
 
     def _end_epoch(self) -> Assignment:
         ended, self.assignment = self.assignment, Assignment({})

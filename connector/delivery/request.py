@@ -33,7 +33,10 @@ _VERDICTS = {
 
 
 class Permit(Protocol):
-    """A slot of the quota, left as a context; the destination says on it what became of its request."""
+    """A slot of the quota, left as a context; the destination says on it what became of its request.
+
+    The first word about it counts: those that follow, and leaving it, change nothing.
+    """
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -18,7 +18,6 @@ from connector.testing.clocks import FakeClock, VirtualClock
 from connector.testing.destination import ScriptedDestination, SentRequest
 from connector.testing.simulation import (
     DEAD_LETTERS,
-    LIMITS,
     OUTCOMES,
     POLICY,
     READER,
@@ -30,7 +29,6 @@ from connector.testing.topics import MemoryTopics
 
 __all__ = [
     "DEAD_LETTERS",
-    "LIMITS",
     "OUTCOMES",
     "POLICY",
     "READER",

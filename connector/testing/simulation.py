@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 OUTCOMES, DEAD_LETTERS = "outcomes", "dead-letters"
 SOURCE = Partition("events", 0)
 
-
 LIMITS = QuotaLimits(requests=100, per_seconds=10, grace_seconds=10)
 POLICY = DeliveryPolicy(
     backoff=Backoff(1, 60),
@@ -76,12 +75,15 @@ class Simulation:
     """
 
     def __init__(
-        self, destination: ScriptedDestination | None = None, settings: EngineSettings | None = None
+        self,
+        destination: ScriptedDestination | None = None,
+        settings: EngineSettings | None = None,
+        topics: MemoryTopics | None = None,
     ) -> None:
-        """Must be made inside a running loop."""
+        """Must be made inside a running loop. `topics` of an engine that has ended are what its successor finds."""
         self.destination = destination or ScriptedDestination()
         self.settings = settings or EngineSettings()
-        self.topics = MemoryTopics()
+        self.topics = topics or MemoryTopics()
         self.clock = VirtualClock()
         self.metrics = Metrics("0.0.0")
         self.quota = Quota(self.settings.limits, self.clock)
@@ -132,6 +134,14 @@ class Simulation:
             key=None if key is None else key.encode(),
             timestamp_ms=math.floor((self.clock.wall() - age_seconds) * 1000),
         )
+
+    def value(self, name: str, **labels: str) -> float:
+        """The value of a series, its name without `seen_connector_`. Raises KeyError if there is none."""
+        series = {"workspace": "acme", **labels}
+        value = self.metrics.registry.get_sample_value(f"seen_connector_{name}", series)
+        if value is None:
+            raise KeyError(name)
+        return value
 
     @property
     def committed(self) -> int | None:

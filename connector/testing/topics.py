@@ -96,6 +96,10 @@ class MemoryTopics:
         """What was published to `topic`, in order."""
         return [message for name, message in self.published if name == topic]
 
+    def records(self, partition: Partition) -> list[Record]:
+        """What was added to `partition`, in order."""
+        return list(self._log[partition])
+
     # What the engine sees
 
     async def publish(self, topic: str, message: Message) -> None:

@@ -10,9 +10,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from connector.seen.quota import QuotaLimits
+from connector.delivery.offsets import OffsetTracker
+from connector.errors import KafkaUnavailable, PublishRefused
+from connector.seen.quota import QuotaLimits, Slot
 from connector.testing import DEAD_LETTERS, OUTCOMES, POLICY, EngineSettings, ScriptedDestination, Simulation
-from connector.types import Absent, Accepted, InDoubt, OutcomeKind, Reason, Reject, Retry, Suspend
+from connector.types import (
+    Absent,
+    Accepted,
+    InDoubt,
+    OutcomeKind,
+    Reason,
+    Record,
+    Reject,
+    Retry,
+    Suspend,
+    Unsendable,
+)
 
 if TYPE_CHECKING:
     from connector.testing.destination import Finding, Kind
@@ -72,6 +85,17 @@ async def test_a_retry_holds_back_its_own_key_and_no_other() -> None:
         await asyncio.sleep(20)
         assert sent_ids(engine)[-2:] == ["a-1", "a-2"]
         assert engine.counts[OutcomeKind.ACCEPTED] == 4
+
+
+async def test_the_next_of_a_key_waits_until_the_outcome_of_the_one_before_is_durable() -> None:
+    async with Simulation() as engine:
+        engine.topics.fail(OUTCOMES, KafkaUnavailable("away"), seconds=60)
+        for event_id in ("a-1", "a-2", "b-1"):
+            engine.add(event_id, key=event_id[0])
+        await asyncio.sleep(59)
+        assert sent_ids(engine) == ["a-1", "b-1"]
+        await asyncio.sleep(20)
+        assert sent_ids(engine) == ["a-1", "b-1", "a-2"]
 
 
 async def test_an_event_without_a_key_is_ordered_by_its_id() -> None:
@@ -148,6 +172,18 @@ async def test_a_request_without_an_answer_keeps_its_slot_for_the_grace_as_well(
         assert len(engine.destination.requests) == 2
 
 
+async def test_a_slot_that_comes_when_there_is_nothing_to_send_any_more_is_free_at_once() -> None:
+    settings = EngineSettings(limits=QuotaLimits(requests=1, per_seconds=10, grace_seconds=100))
+    async with Simulation(settings=settings) as engine:
+        engine.add("a")
+        engine.add("b")
+        await asyncio.sleep(5)
+        await engine.dispatcher.drain(1)  # "b" waits for its slot
+        await asyncio.sleep(10)
+        assert sent_ids(engine) == ["a"]
+        assert engine.quota.used == 0
+
+
 # Doubt
 
 
@@ -180,6 +216,21 @@ async def test_an_event_that_is_too_old_is_dead_lettered_without_a_request() -> 
         assert engine.committed == 2
 
 
+async def test_regression_an_event_in_doubt_is_looked_up_however_old_it_is() -> None:
+    settings = EngineSettings(policy=replace(POLICY, ttl_seconds=10))
+    async with Simulation(settings=settings) as engine:
+        engine.destination.script("there", TIMED_OUT)
+        engine.destination.script("not-there", TIMED_OUT, ABSENT)
+        engine.add("there")
+        engine.add("not-there")
+        await asyncio.sleep(60)
+        assert {each["id"]: each["reason"] for each in engine.outcomes} == {
+            "there": "found",
+            "not-there": "too_old",
+        }
+        assert [each.kind for each in engine.destination.sent("not-there")] == ["create", "look_up"]
+
+
 # Suspension
 
 
@@ -200,6 +251,23 @@ async def test_a_suspended_workspace_sends_only_probes_at_growing_intervals_roun
         assert engine.destination.renewals == len(probes)
         assert engine.counts == {}
         assert engine.committed == 0
+
+
+async def test_one_probe_is_on_the_wire_at_a_time_whatever_else_comes_in() -> None:
+    async with Simulation(ScriptedDestination(seconds=30)) as engine:
+        engine.destination.script("slow", BROKEN)
+        engine.add("slow")
+        await asyncio.sleep(1)
+        engine.destination.seconds = 0.1
+        engine.destination.script("refused", REFUSED)
+        engine.add("refused")
+        await asyncio.sleep(0.5)
+        engine.destination.seconds = 60
+        engine.add("other")
+        await asyncio.sleep(50)  # "slow" has ended meanwhile, and waits in its lane
+        assert sent_ids(engine) == ["slow", "refused", "other"]
+        await asyncio.sleep(30)
+        assert sorted(sent_ids(engine)[3:]) == ["refused", "slow"]
 
 
 async def test_after_an_outage_everything_is_delivered_and_nothing_was_given_up() -> None:
@@ -289,6 +357,16 @@ async def test_batches_fill_while_they_wait_and_each_item_gets_its_own_verdict()
         assert engine.committed == 5
 
 
+async def test_regression_a_retry_does_not_wait_for_the_outcomes_of_its_batch() -> None:
+    async with Simulation(ScriptedDestination(max_items=3)) as engine:
+        engine.topics.fail(OUTCOMES, KafkaUnavailable("away"), seconds=60)
+        engine.destination.script("b", BROKEN)
+        for event_id in ("a", "b", "c"):
+            engine.add(event_id)
+        await asyncio.sleep(5)
+        assert [each.ids for each in engine.destination.requests] == [("a", "b", "c"), ("b",)]
+
+
 async def test_a_batch_never_holds_two_events_of_one_key() -> None:
     async with Simulation(ScriptedDestination(max_items=10)) as engine:
         for event_id in ("a-1", "a-2", "b-1", "a-3", "b-2"):
@@ -309,6 +387,24 @@ async def test_a_look_up_is_a_request_of_its_own() -> None:
         await asyncio.sleep(60)
         assert [(each.kind, each.ids) for each in engine.destination.requests] == [
             ("create", ("a", "b", "c")),
+            ("look_up", ("a",)),
+        ]
+
+
+async def test_a_look_up_joins_no_batch_that_has_begun() -> None:
+    settings = EngineSettings(limits=QuotaLimits(requests=1, per_seconds=10, grace_seconds=10))
+    async with Simulation(ScriptedDestination(max_items=10), settings) as engine:
+        engine.destination.script("a", TIMED_OUT)
+        engine.add("a")
+        await asyncio.sleep(22)
+        engine.add("b")
+        await asyncio.sleep(1)
+        engine.add("c")  # both it and the look-up are due when the next slot comes, it first
+        await asyncio.sleep(40)
+        assert [(each.kind, each.ids) for each in engine.destination.requests] == [
+            ("create", ("a",)),
+            ("create", ("b",)),
+            ("create", ("c",)),
             ("look_up", ("a",)),
         ]
 
@@ -334,7 +430,7 @@ async def test_a_drain_settles_what_is_on_the_wire_and_drops_what_waits() -> Non
         for event_id in ("a", "b", "c", "d"):
             engine.add(event_id)
         await asyncio.sleep(1)
-        assert await engine.dispatcher.drain(10)
+        assert await engine.dispatcher.drain(10) == 0
         assert [each["id"] for each in engine.outcomes] == ["a"]
         await asyncio.sleep(100)
         assert sent_ids(engine) == ["a", "b"]
@@ -345,13 +441,13 @@ async def test_a_drain_takes_no_longer_than_it_is_given() -> None:
         engine.add("a")
         await asyncio.sleep(1)
         before = engine.clock.monotonic()
-        assert not await engine.dispatcher.drain(5)
+        assert await engine.dispatcher.drain(5) == 1
         assert engine.clock.monotonic() - before == pytest.approx(5, abs=0.1)
 
 
 async def test_after_a_drain_it_can_send_again() -> None:
     async with Simulation() as engine:
-        assert await engine.dispatcher.drain(1)
+        assert await engine.dispatcher.drain(1) == 0
         engine.add("a")
         await asyncio.sleep(5)
         assert sent_ids(engine) == []
@@ -360,19 +456,55 @@ async def test_after_a_drain_it_can_send_again() -> None:
         assert sent_ids(engine) == ["a"]
 
 
-@pytest.mark.parametrize("finding", [CREATED, BROKEN, BAD])
-async def test_regression_what_ends_after_a_drain_that_was_too_short_harms_nothing(finding: Finding) -> None:
+async def test_regression_what_a_drain_had_no_time_for_is_cut_off_and_its_slot_is_kept() -> None:
     async with Simulation(ScriptedDestination(seconds=30)) as engine:
-        engine.destination.script("a", finding)
         engine.add("a")
         await asyncio.sleep(1)
-        assert not await engine.dispatcher.drain(5)
+        assert await engine.dispatcher.drain(5) == 1
+        assert engine.dispatcher.in_flight == 0
         engine.dispatcher.resume()
         engine.destination.seconds = 0.1
-        await asyncio.sleep(40)
         engine.add("b")
-        await asyncio.sleep(5)
-        assert sent_ids(engine) == ["a", "b"]
+        await asyncio.sleep(40)
+        assert [(each.ids, each.ended_at is None) for each in engine.destination.requests] == [
+            (("a",), True),
+            (("b",), False),
+        ]
+        assert [each["id"] for each in engine.outcomes] == ["b"]
+
+
+async def test_a_request_that_is_cut_off_counts_as_one_that_may_still_arrive() -> None:
+    settings = EngineSettings(limits=QuotaLimits(requests=1, per_seconds=10, grace_seconds=100))
+    async with Simulation(ScriptedDestination(seconds=30), settings) as engine:
+        engine.add("a")
+        await asyncio.sleep(1)
+        await engine.dispatcher.drain(5)
+        assert engine.quota.used == 1
+        await asyncio.sleep(109)
+        assert engine.quota.used == 1
+        await asyncio.sleep(2)
+        assert engine.quota.used == 0
+
+
+async def test_regression_an_attempt_that_is_cancelled_before_its_first_step_leaves_no_slot_taken() -> None:
+    engine = Simulation()
+    engine.topics.fail(DEAD_LETTERS, PublishRefused("it never fits"))  # kills the engine at once
+    take = engine.quota.slot
+
+    async def slot_then_death() -> Slot:
+        slot = await take()
+        fault = Unsendable(Reason.NOT_JSON, "")
+        engine.dispatcher.refuse(Record("events", 0, 0, 0, None, b""), fault, OffsetTracker(0))
+        await asyncio.sleep(0)  # the death is found out right after the attempt was made a task
+        return slot
+
+    engine.quota.slot = slot_then_death  # type: ignore[method-assign]
+    with pytest.raises(ExceptionGroup):  # noqa: PT012 - what kills an engine is raised where its context is left
+        async with engine:
+            engine.add("a")
+            await asyncio.sleep(10)
+    assert engine.destination.requests == []
+    assert engine.quota.used == 0
 
 
 # What it says
@@ -389,6 +521,16 @@ async def test_each_attempt_is_one_line_with_its_decision(lines: list[dict[str, 
         (2, "accepted", OutcomeKind.ACCEPTED),
     ]
     assert {line["origin"] for line in attempts} == {"events/0/0"}
+
+
+async def test_each_attempt_is_counted_and_timed() -> None:
+    async with Simulation(ScriptedDestination(seconds=2)) as engine:
+        engine.destination.script("a", BROKEN)
+        engine.add("a")
+        await asyncio.sleep(20)
+        assert engine.value("attempts_total", verdict="retry", reason="server_error") == 1
+        assert engine.value("attempts_total", verdict="accepted", reason="created") == 1
+        assert engine.value("attempt_seconds_sum") == pytest.approx(4, abs=0.1)
 
 
 async def test_suspending_and_resuming_are_one_line_each(lines: list[dict[str, object]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import jmespath
 import pytest
@@ -17,10 +18,17 @@ from connector.testing import (
     READER,
     SOURCE,
     EngineSettings,
+    MemoryTopics,
     ScriptedDestination,
     Simulation,
 )
 from connector.types import OutcomeKind, Partition, Reason, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from connector.testing.destination import Permit
+    from connector.types import Event, Verdict
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -75,19 +83,44 @@ async def test_a_commit_that_fails_is_made_again() -> None:
         engine.topics.commit_error = None
         await asyncio.sleep(2)
         assert engine.committed == 1
-        failures = engine.metrics.registry.get_sample_value(
-            "seen_connector_commit_failures_total", {"workspace": "acme"}
-        )
-        assert failures is not None
-        assert failures >= 9
+        assert engine.value("commit_failures_total") >= 9
 
 
-async def test_one_commit_is_under_way_at_a_time_and_the_last_one_is_made_at_the_end() -> None:
-    async with Simulation() as engine:
-        engine.topics.commit_seconds = 0.7
+class CountedCommits(MemoryTopics):
+    """Knows how many commits were under way at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.under_way = self.at_once = 0
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        self.under_way += 1
+        self.at_once = max(self.at_once, self.under_way)
+        try:
+            return await super().commit(offsets)
+        finally:
+            self.under_way -= 1
+
+
+async def test_one_commit_is_under_way_at_a_time_even_at_a_revocation() -> None:
+    topics = CountedCommits()
+    async with Simulation(topics=topics) as engine:
+        topics.commit_seconds = 5
         engine.add("a")
-    assert engine.committed in (0, 1)
-    assert engine.committed == (1 if engine.destination.requests else 0)
+        await asyncio.sleep(3)  # the commit of the start is under way
+        assert topics.under_way == 1
+        await topics.revoke(engine.pump)
+        assert engine.committed == 1
+    assert topics.at_once == 1
+
+
+async def test_what_was_settled_since_the_last_commit_is_committed_at_the_end() -> None:
+    async with Simulation() as engine:
+        await asyncio.sleep(3.3)
+        engine.add("a")
+        await asyncio.sleep(0.3)
+        assert engine.committed == 0
+    assert engine.committed == 1
 
 
 # Bounds
@@ -105,6 +138,18 @@ async def test_no_more_records_are_read_than_may_be_buffered() -> None:
             await asyncio.sleep(1)
             assert engine.pump.assignment.buffered <= 25
         assert engine.committed == 100
+
+
+async def test_reading_goes_on_as_soon_as_something_is_settled() -> None:
+    settings = EngineSettings(bounds=Bounds(max_buffered=1, max_uncommitted=10))
+    async with Simulation(ScriptedDestination(seconds=0.5), settings) as engine:
+        engine.topics.fail(DEAD_LETTERS, AWAY, seconds=0.3)  # so the dead letter takes half a second
+        engine.topics.add(SOURCE, b"no json")
+        for event_id in ("a", "b"):
+            engine.add(event_id)
+        await asyncio.sleep(5)
+        sent_at = [request.sent_at for request in engine.destination.requests]
+        assert sent_at == pytest.approx([0.5, 1.0], abs=0.1)
 
 
 async def test_a_partition_is_read_no_further_than_the_span_that_may_be_uncommitted() -> None:
@@ -180,6 +225,28 @@ async def test_gaps_between_offsets_are_stepped_over() -> None:
         assert engine.committed == 1001
 
 
+async def test_where_records_are_gone_it_goes_on_behind_them_and_counts_them() -> None:
+    async with Simulation(ScriptedDestination(seconds=3)) as engine:
+        engine.add("a")
+        await asyncio.sleep(1)
+        engine.pump.moved(SOURCE, 5, lost=4)
+        await asyncio.sleep(4)  # "a" has ended meanwhile, and counts for nothing
+        assert engine.committed == 5
+        engine.topics.add(SOURCE, b'{"id": "b"}', offset=5)
+        await asyncio.sleep(5)
+        assert engine.committed == 6
+        assert engine.pump.lost == 4
+        assert engine.value("taken_by_retention_total") == 4
+
+
+async def test_each_record_that_is_read_is_counted() -> None:
+    async with Simulation() as engine:
+        engine.add("a")
+        engine.topics.add(SOURCE, b"no json")
+        await asyncio.sleep(5)
+        assert engine.value("records_read_total") == 2
+
+
 # A broker that is away
 
 
@@ -195,6 +262,34 @@ async def test_polls_that_fail_are_made_again_and_said() -> None:
         await asyncio.sleep(10)
         assert engine.pump.connected
         assert engine.committed == 1
+
+
+class SilentTopics(MemoryTopics):
+    """A broker that is away: polls only find no records, questions are not answered."""
+
+    async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        raise AWAY
+
+
+async def test_polls_that_find_nothing_do_not_say_that_the_broker_is_there() -> None:
+    async with Simulation(topics=SilentTopics()) as engine:
+        await asyncio.sleep(6)
+        for _ in range(20):
+            await asyncio.sleep(1)
+            assert not engine.pump.connected
+
+
+async def test_regression_polls_that_fail_before_anything_is_assigned_are_not_said_to_be_well() -> None:
+    async with Simulation() as engine:
+        await engine.topics.revoke(engine.pump)
+        engine.topics.poll_error = AWAY
+        await asyncio.sleep(3)
+        for _ in range(20):
+            await asyncio.sleep(1)
+            assert not engine.pump.connected
+        engine.topics.poll_error = None
+        await asyncio.sleep(5)
+        assert engine.pump.connected
 
 
 async def test_the_lag_is_what_the_broker_holds_beyond_the_watermark() -> None:
@@ -239,15 +334,75 @@ async def test_what_could_not_be_settled_before_a_revocation_comes_again_and_bre
         engine.topics.commit_seconds = 10
         engine.add("a")
         await asyncio.sleep(1)
-        await engine.topics.revoke(engine.pump)  # gives up after 40 s; "a" is settled while it commits
+        await engine.topics.revoke(engine.pump)  # gives up after 40 s
         assert engine.committed == 0
         engine.topics.commit_seconds = 0
         engine.topics.assign(engine.pump, SOURCE)
         await asyncio.sleep(60)
         assert [each.ids[0] for each in engine.destination.requests] == ["a", "a"]
         ids = [dict(message.headers)["ce_id"] for message in engine.topics.messages(OUTCOMES)]
-        assert ids == [b"events/0/0", b"events/0/0"]
+        assert ids == [b"events/0/0"]
         assert engine.committed == 1
+
+
+async def test_regression_a_request_that_outlasts_a_revocation_does_not_meet_its_successor() -> None:
+    async with Simulation(ScriptedDestination(seconds=100)) as engine:
+        engine.add("a")
+        await asyncio.sleep(1)
+        await engine.topics.revoke(engine.pump)  # gives up after 40 s
+        assert engine.committed == 0
+        engine.topics.assign(engine.pump, SOURCE)
+        await asyncio.sleep(200)
+        assert [each.ended_at is None for each in engine.destination.requests] == [True, False]
+        assert engine.committed == 1
+
+
+class Reluctant(ScriptedDestination):
+    """Takes its time to give up a request that is cut off."""
+
+    async def send(self, batch: Sequence[Event], permit: Permit) -> list[Verdict]:
+        try:
+            return await super().send(batch, permit)
+        except asyncio.CancelledError:
+            await asyncio.sleep(5)
+            raise
+
+
+async def test_regression_what_is_read_while_a_request_is_cut_off_is_sent_once() -> None:
+    async with Simulation(Reluctant(seconds=100)) as engine:
+        engine.add("a")
+        await asyncio.sleep(1)
+        revoking = asyncio.create_task(engine.topics.revoke(engine.pump))
+        await asyncio.sleep(42)
+        engine.topics.fail(DEAD_LETTERS, AWAY)
+        engine.add("b")
+        engine.topics.add(SOURCE, b"no json")
+        await revoking
+        engine.topics.heal(DEAD_LETTERS)
+        engine.destination.seconds = 1
+        engine.topics.assign(engine.pump, SOURCE)
+        await asyncio.sleep(60)
+        assert [each.ids[0] for each in engine.destination.requests] == ["a", "a", "b"]
+        assert len(engine.topics.messages(DEAD_LETTERS)) == 1
+        assert engine.committed == 3
+
+
+async def test_regression_what_no_broker_takes_does_not_pile_up_over_rebalances() -> None:
+    async with Simulation() as engine:
+        engine.topics.fail(DEAD_LETTERS, AWAY)
+        for _ in range(20):
+            engine.topics.add(SOURCE, b"no json")
+        idle = len(asyncio.all_tasks())
+        for _ in range(5):
+            await asyncio.sleep(5)
+            await engine.topics.revoke(engine.pump)
+            engine.topics.assign(engine.pump, SOURCE)
+        await asyncio.sleep(5)
+        assert len(asyncio.all_tasks()) <= idle + 20
+        engine.topics.heal(DEAD_LETTERS)
+        await asyncio.sleep(20)
+        assert len(engine.topics.messages(DEAD_LETTERS)) == 20
+        assert engine.committed == 20
 
 
 async def test_regression_what_is_read_while_a_revocation_commits_is_not_sent_by_the_next_epoch_too() -> None:
@@ -295,13 +450,30 @@ async def test_a_stop_settles_what_is_on_the_wire_commits_and_drops_what_waits()
 
 
 async def test_a_stop_takes_no_longer_than_its_deadline_and_a_last_commit() -> None:
-    async with Simulation(ScriptedDestination(seconds=1000)) as engine:
-        engine.add("a")
+    async with Simulation() as engine:
         await asyncio.sleep(2)
+        engine.add("a")
         engine.topics.commit_seconds = 1000
+        await asyncio.sleep(2)
+        engine.destination.seconds = 1000
+        engine.add("b")
+        await asyncio.sleep(2)
+        assert engine.counts[OutcomeKind.ACCEPTED] == 1
         stopped_at = engine.clock.monotonic()
     assert engine.clock.monotonic() - stopped_at < 17 + 3
     assert engine.committed == 0
+
+
+async def test_a_stop_reads_nothing_more() -> None:
+    async with Simulation(ScriptedDestination(seconds=10)) as engine:
+        engine.add("a")
+        await asyncio.sleep(1)
+        loop = asyncio.get_running_loop()
+        loop.call_later(2, engine.add, "b")
+        loop.call_later(2, engine.topics.add, SOURCE, b"no json")
+    assert engine.clock.monotonic() >= 10
+    assert engine.value("records_read_total") == 1
+    assert engine.committed == 1
 
 
 async def test_regression_a_stop_does_not_wait_for_a_dead_letter_that_no_broker_takes() -> None:
