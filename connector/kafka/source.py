@@ -3,7 +3,8 @@
 Rules:
  1. Offsets are committed only from outside; a partition without a commit begins where its source says.
  2. Every rebalance revokes all and assigns anew (aiokafka is eager): each assignment is a new epoch.
- 3. A partition gives no records before its start is settled; what retention took is counted and said.
+ 3. A partition gives no records before its start is settled, and then all from there on, whatever a poll that was
+    under way in the rebalance has given already. What retention took is counted and said.
  4. Polling never stops: where nothing has room, it is done without taking anything, so that the group keeps us.
 """
 
@@ -69,7 +70,8 @@ class KafkaSource:
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
         self._ownership: Ownership | None = None
-        self._unplaced: set[TopicPartition] = set()
+        self._unplaced: frozenset[TopicPartition] = frozenset()
+        self._rebalances = 0
 
     async def start(self, ownership: Ownership) -> None:
         """Joins the group; `ownership` hears of partitions from then on. Raises KafkaUnavailable."""
@@ -152,11 +154,13 @@ class KafkaSource:
 
     def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
         """Called in the rebalance, without heartbeats: only notes what is to be placed."""
-        self._unplaced = set(partitions)
+        self._rebalances += 1
+        self._unplaced = frozenset(partitions)
 
     async def on_revoked(self) -> None:
         """Called in the rebalance, while heartbeats go on."""
-        self._unplaced.clear()
+        self._rebalances += 1
+        self._unplaced = frozenset()
         if self._ownership is not None:
             await self._ownership.revoked()
 
@@ -164,19 +168,22 @@ class KafkaSource:
         """Settles where each newly assigned partition begins, then hands it over."""
         if not self._unplaced:
             return
-        consumer, unplaced = self._started(), frozenset(self._unplaced)
+        consumer, rebalances = self._started(), self._rebalances
         async with asyncio.timeout(START_SECONDS):
-            positions: dict[Partition, int] = {}
-            for each in unplaced:
-                position = await consumer.committed(each)
-                if position is None:
-                    position = await self._start_of(each)
-                    consumer.seek(each, position)
-                positions[Partition(each.topic, each.partition)] = position
-        # A rebalance may have come in between: then these positions are of an epoch that is over.
-        if self._unplaced == unplaced and self._ownership is not None:
-            self._unplaced.clear()
-            self._ownership.assigned(positions)
+            positions = {each: await self._position_of(each) for each in self._unplaced}
+        if self._rebalances != rebalances or self._ownership is None:
+            return  # these positions are of an epoch that is over
+        for each, position in positions.items():
+            # Also where the consumer is to begin anyway: what it gave out before now was nobody's, and was dropped.
+            consumer.seek(each, position)
+        self._unplaced = frozenset()
+        self._ownership.assigned(
+            {Partition(each.topic, each.partition): position for each, position in positions.items()}
+        )
+
+    async def _position_of(self, partition: TopicPartition) -> int:
+        committed: int | None = await self._started().committed(partition)
+        return await self._start_of(partition) if committed is None else committed
 
     async def _start_of(self, partition: TopicPartition) -> int:
         consumer, start = self._started(), self._settings.starts[partition.topic]

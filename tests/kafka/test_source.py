@@ -1,0 +1,124 @@
+"""Reading on a real broker: over rebalances, each record is given to the epoch that owns it, once and in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from connector.kafka.connection import KafkaConnection
+from connector.kafka.source import KafkaSource, SourceSettings
+from connector.kafka.topics import NewTopics, prepare_topics
+from connector.kafka.writer import write_records
+from connector.types import Message, Partition
+from tests.end_to_end.deployment import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from connector.types import Record
+
+DRAIN_SECONDS = 1.5
+
+
+class Owner:
+    """Takes what belongs to its epoch, as the pump does: a record of a partition that it does not own is dropped."""
+
+    def __init__(self) -> None:
+        self.source: KafkaSource | None = None
+        self.next: dict[Partition, int] = {}
+        self.read: list[Record] = []
+        self.gaps: list[str] = []
+        self.epochs = 0
+
+    def assigned(self, positions: Mapping[Partition, int]) -> None:
+        self.epochs += 1
+        self.next = dict(positions)
+
+    async def revoked(self) -> None:
+        await asyncio.sleep(DRAIN_SECONDS)
+        ended, self.next = self.next, {}
+        if ended and self.source is not None:
+            await self.source.commit(ended)
+
+    def moved(self, partition: Partition, position: int, lost: int) -> None:
+        raise AssertionError(f"{partition} moved to {position}, {lost} lost")
+
+    async def read_forever(self, source: KafkaSource) -> None:
+        self.source = source
+        while True:
+            for record in await source.poll(list(self.next), 100, 0.5):
+                self.take(record)
+            await asyncio.sleep(0.01)
+
+    def take(self, record: Record) -> None:
+        partition = Partition(record.topic, record.partition)
+        if partition not in self.next:
+            return
+        if record.offset != self.next[partition]:
+            self.gaps.append(f"{record.origin} in the place of {self.next[partition]}")
+        self.next[partition] = record.offset + 1
+        self.read.append(record)
+
+
+@asynccontextmanager
+async def reading(source: KafkaSource, owner: Owner) -> AsyncIterator[None]:
+    await source.start(owner)
+    task = asyncio.create_task(owner.read_forever(source))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await source.stop(5)
+
+
+async def produce_forever(connection: KafkaConnection, topic: str, sent: list[str]) -> None:
+    while True:
+        origins = await write_records(connection, topic, [Message(None, b"{}")] * 20, seconds=10)
+        sent.extend(origins)
+
+
+async def test_regression_what_a_poll_gives_in_a_rebalance_before_the_new_epoch_begins_is_read_again(
+    kafka: str, prefix: str
+) -> None:
+    connection, topic, group = KafkaConnection(kafka), f"{prefix}events", f"{prefix}group"
+    await prepare_topics(connection, [topic], NewTopics(4, -1))
+    owner, sent = Owner(), list[str]()
+    source = KafkaSource(connection, SourceSettings(group, {topic: "earliest"}, 10.0))
+    async with reading(source, owner):
+        producing = asyncio.create_task(produce_forever(connection, topic, sent))
+        for _ in range(3):
+            other = AIOKafkaConsumer(
+                topic,
+                bootstrap_servers=kafka,
+                group_id=group,
+                enable_auto_commit=False,
+                heartbeat_interval_ms=500,
+            )
+            await other.start()
+            await asyncio.sleep(1)
+            await other.stop()
+            await asyncio.sleep(DRAIN_SECONDS + 1)
+        producing.cancel()
+        await eventually(lambda: {each.origin for each in owner.read} >= set(sent), "everything is read", 30)
+    assert owner.epochs >= 4
+    assert owner.gaps == []
+
+
+@pytest.mark.parametrize(("start", "expected"), [("earliest", [0, 1, 2]), ("latest", [])])
+async def test_a_topic_without_a_commit_is_read_from_where_its_source_says(
+    kafka: str, prefix: str, start: str, expected: list[int]
+) -> None:
+    connection, topic = KafkaConnection(kafka), f"{prefix}events"
+    await prepare_topics(connection, [topic], NewTopics(1, -1))
+    await write_records(connection, topic, [Message(None, b"{}")] * 3, seconds=10)
+    owner = Owner()
+    source = KafkaSource(connection, SourceSettings(f"{prefix}group", {topic: start}, 10.0))
+    async with reading(source, owner):
+        await eventually(lambda: owner.next.get(Partition(topic, 0)) == 3, "the end is reached", 30)
+    assert [record.offset for record in owner.read] == expected
