@@ -24,6 +24,8 @@ PREFIX = "seen-dead-letter-"
 REPLAY_COUNT = "seen-replay-count"
 MAX_TEXT_BYTES = 2_048
 """The longest `detail` and `response`; what is longer is cut at a character's boundary."""
+MIN_MESSAGE_BYTES = 65_536
+"""What a topic must take at least, so that every outcome and every dead letter without its value fits."""
 MAX_CARRIED_BYTES = 16_384
 """The largest key, and the largest headers altogether, that a dead letter without its value still carries."""
 
@@ -59,7 +61,7 @@ def without_value(record: Record, outcome: Outcome, *, workspace: str, version: 
     """The dead letter of a record that does not fit its topic: size and SHA-256 stand in for the value.
 
     A key or headers beyond `MAX_CARRIED_BYTES` are left out likewise, so that the result fits every topic that takes
-    64 KiB. The record's coordinates lead to the original for as long as the source topic keeps it.
+    `MIN_MESSAGE_BYTES`. The record's coordinates lead to the original for as long as the source topic keeps it.
     """
     story = _record_story(record, outcome, workspace, version)
     story |= _omitted("value", record.value)

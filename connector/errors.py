@@ -5,6 +5,7 @@
     ├── KafkaUnavailable      Kafka did not answer, or did not acknowledge, within the limit; trying again may help
     ├── PublishRefused        Kafka will never take this message (too large for its topic); trying again cannot help
     ├── TopicsMissing         topics that the configuration names do not exist, and it does not say to create them
+    ├── TopicTooSmall         a topic does not take messages as large as what must be written to it
     └── SandboxError          the local Kafka, the emulator or the demo could not do what was asked
 
 HTTP statuses are no errors: they are values, see `connector.types.Verdict`.
@@ -56,6 +57,10 @@ class TopicsMissing(ConnectorError):  # noqa: N818 - as above
             f"topics are missing: {', '.join(topics)}; create them, or set kafka.create_topics: true"
         )
         self.topics = topics
+
+
+class TopicTooSmall(ConnectorError):  # noqa: N818 - as above
+    """A topic's max.message.bytes is below what an outcome, or a dead letter without its value, may take."""
 
 
 class SandboxError(ConnectorError):

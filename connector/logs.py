@@ -7,6 +7,7 @@ ids, keys and coordinates only, and those are hashed where the configuration say
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import sys
 from typing import TYPE_CHECKING
@@ -103,4 +104,9 @@ def _hashed_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 
 def _json(event: EventDict, **_options: object) -> str:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (
+        TypeError
+    ):  # an integer beyond 64 bits, half of a surrogate pair: a log call never raises for what it is told
+        return json.dumps(event, default=repr, skipkeys=True)

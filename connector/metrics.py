@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from connector.types import OutcomeKind, Reason
 
@@ -130,6 +137,7 @@ class Metrics:
     """All metrics of a process, in a registry of their own."""
 
     def __init__(self, version: str) -> None:
+        disable_created_metrics()  # a gauge beside each counter, which nobody asks for
         self.registry = CollectorRegistry()
         each = ("workspace",)
         self.records_read = self._counter("records_read", "Records read from the source topics.", each)

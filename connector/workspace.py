@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from connector import wiring
+from connector.deadletter import MIN_MESSAGE_BYTES
 from connector.delivery.assignment import Assignment
 from connector.delivery.dispatch import Dispatcher
 from connector.delivery.pump import Bounds, Pump
 from connector.delivery.request import Path
 from connector.delivery.settle import Origin, Settler
 from connector.delivery.suspension import Suspension
-from connector.errors import KafkaUnavailable, TopicsMissing
+from connector.errors import KafkaUnavailable, TopicsMissing, TopicTooSmall
 from connector.inbound.callback import CallbackFields
 from connector.inbound.door import Door
 from connector.kafka.sink import KafkaSink
@@ -81,7 +82,7 @@ class Workspace:
     async def run(self, stop: asyncio.Event, drain_seconds: Callable[[], float]) -> None:
         """Delivers until `stop`, then settles what is on the wire within `drain_seconds()` and leaves the group.
 
-        Raises KafkaUnavailable or TopicsMissing if it cannot start, and whatever kills it afterwards.
+        Raises KafkaUnavailable, TopicsMissing or TopicTooSmall if it cannot start, and whatever kills it afterwards.
         """
         async with AsyncExitStack() as ending:
             starting = asyncio.create_task(self._start(ending), name=f"{self.name}: start")
@@ -113,7 +114,10 @@ class Workspace:
         return pump, dispatcher
 
     async def _prepare_topics(self) -> dict[str, int]:
-        """The topics' limits in bytes; opens the door as soon as those of callbacks are there. Raises TopicsMissing."""
+        """The topics' limits in bytes; opens the door as soon as those of callbacks are there.
+
+        Raises TopicsMissing or TopicTooSmall.
+        """
         topics = self._config.topics
         sources = [topic for source in self._config.sources for topic in source.topics]
         wanted = {*sources, topics.outcomes, topics.videos, topics.dead_letters}
@@ -123,6 +127,11 @@ class Workspace:
             await self._open_door(limits)
         if missing := wanted - limits.keys():
             raise TopicsMissing(sorted(missing))
+        for topic in sorted(wanted - set(sources)):
+            if limits[topic] < MIN_MESSAGE_BYTES:
+                raise TopicTooSmall(
+                    f"{topic} takes messages of {limits[topic]} bytes; its max.message.bytes must be at least {MIN_MESSAGE_BYTES}"
+                )
         for topic in sources:
             if limits[topic] > limits[topics.dead_letters]:
                 log.warning(

@@ -205,6 +205,13 @@ def test_an_event_that_was_left_out_and_not_counted_is_a_fault(kafka: Kafka) -> 
     assert fault_of(kafka.books(), origin) == "no outcomes in Kafka"
 
 
+def test_a_sound_event_that_was_skipped_is_a_fault(kafka: Kafka) -> None:
+    origin, _ = kafka.first(Kind.SIGNED_UP)
+    del kafka.outcomes[origin]
+    kafka.skipped += 1
+    assert fault_of(kafka.books(), origin) == "no outcomes in Kafka"
+
+
 def test_two_outcomes_of_one_event_are_a_fault(kafka: Kafka) -> None:
     origin, _ = kafka.first(Kind.SIGNED_UP)
     kafka.outcomes["once more"] = kafka.outcomes[origin]

@@ -224,6 +224,12 @@ def test_an_id_that_is_not_known_stays_null(lines: Lines) -> None:
     assert lines()[0]["id"] is None
 
 
+def test_regression_a_log_call_never_raises_for_what_it_is_told(lines: Lines) -> None:
+    configured().info("odd", huge=2**70, half="\ud83d", names={1: object})
+    (line,) = lines()
+    assert (line["event"], line["huge"], line["half"]) == ("odd", 2**70, "\ud83d")
+
+
 @pytest.mark.looptime(noop_cycles=1)
 @pytest.mark.parametrize("level", ["info", "debug"])
 async def test_of_a_customer_there_is_nothing_but_the_id_above_debug(lines: Lines, level: str) -> None:

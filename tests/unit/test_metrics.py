@@ -44,11 +44,9 @@ STATES = {"suspended", "ready"}  # 0 or 1: a state has no unit
 
 
 def families(metrics: Metrics) -> dict[str, Metric]:
-    """What a scrape finds, by name; without the times of creation, which the client adds by itself."""
+    """What a scrape finds, by name."""
     found = text_string_to_metric_families(metrics.exposition().decode())
-    return {
-        family.name.removeprefix(PREFIX): family for family in found if not family.name.endswith("_created")
-    }
+    return {family.name.removeprefix(PREFIX): family for family in found}
 
 
 def series(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:

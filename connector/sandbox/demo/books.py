@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connector.sandbox.demo.samples import Kind
+from connector.sandbox.demo.samples import SOUND, Kind
 from connector.types import OutcomeKind, Reason
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def keep_books(sent: Sequence[tuple[str, Sample]], topics: Topics) -> Books:
     for origin, sample in sent:
         found = outcomes.get(origin, [])
         entry = Entry(sample, origin, None, "", 0, f"{len(found) or 'no'} outcomes in Kafka")
-        if not found and silent <= topics.skipped:
+        if not found and silent <= topics.skipped and sample.kind not in SOUND:
             reason = Reason.TOMBSTONE if sample.message.value is None else Reason.FILTERED
             entry = Entry(sample, origin, OutcomeKind.SKIPPED, reason, 0, None)
         elif len(found) == 1 and found[0].kind is OutcomeKind.ACCEPTED:

@@ -52,3 +52,14 @@ def test_the_end_of_an_epoch_ends_each_of_its_trackers() -> None:
     assignment = Assignment({FIRST: 0, SECOND: 0})
     assignment.end()
     assert all(tracker.ended for tracker in assignment.trackers.values())
+
+
+def test_a_partition_that_is_moved_begins_anew_and_the_others_go_on() -> None:
+    assignment = Assignment({FIRST: 0, SECOND: 0})
+    before = assignment.trackers[FIRST]
+    before.start(0, 0)
+    assignment.trackers[SECOND].start(0, 0)
+    assignment.move(FIRST, 50)
+    assert before.ended
+    assert assignment.to_commit() == {FIRST: 50, SECOND: 0}
+    assert assignment.buffered == 1
