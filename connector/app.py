@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from connector.admin import Admin
-from connector.clock import LoopClock
+from connector.clock import SystemClock
 from connector.delivery.backoff import Backoff
 from connector.errors import ConnectorError
 from connector.inbound.listener import Limits, Listener
@@ -43,7 +43,7 @@ class App:
     def __init__(self, config: Config, redact: Callable[[str], str]) -> None:
         """`redact` takes every secret out of a text."""
         self._config = config.connector
-        self._clock = LoopClock()
+        self._clock = SystemClock()
         self._metrics = Metrics(VERSION)
         around = Surroundings(self._config, self._clock, self._metrics, redact, VERSION)
         self._workspaces = [Workspace(each, around) for each in config.workspaces]
@@ -142,13 +142,13 @@ class App:
                 await _wait(stop, _RESTARTS.ceiling(deaths) * random.uniform(0.5, 1.0))
 
     def _note_death(self, workspace: Workspace, error: Exception) -> None:
-        workspace.died_of = (
-            str(error) if isinstance(error, ConnectorError) else f"died of {type(error).__name__}"
-        )
         self._metrics.workspace(workspace.name).restarts.inc()
-        if isinstance(error, ConnectorError):
-            log.error("workspace_stopped", workspace=workspace.name, why=str(error))
+        cause = _first_cause(error)
+        if isinstance(cause, ConnectorError):
+            workspace.died_of = str(cause)
+            log.error("workspace_stopped", workspace=workspace.name, why=str(cause))
         else:
+            workspace.died_of = f"died of {type(cause).__name__}"
             log.error("workspace_died", workspace=workspace.name, exc_info=error)
 
     def _drain_seconds(self) -> float:
@@ -165,6 +165,13 @@ class App:
             for task in late:
                 log.error("workspace_cancelled", workspace=task.get_name())
                 task.cancel()
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What task groups wrapped: the first of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

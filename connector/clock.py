@@ -1,11 +1,7 @@
-"""Time as a value: whoever needs it is given a clock, and pure modules are given `now`.
-
-The running loop's own clock is the monotonic one, so that a test can turn it virtual and everything follows.
-"""
+"""Time as a value: whoever needs it is given a clock, and pure modules are given `now`."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -22,13 +18,15 @@ class Clock(Protocol):
         ...
 
 
-class LoopClock:
-    """The clock of the running event loop."""
+class SystemClock:
+    """The system's clock, and not the event loop's: uvloop's stands still within a turn, and the quota must not gain by
+    that.
+    """
 
     def wall(self) -> float:
         """Unix time in seconds."""
         return time.time()
 
     def monotonic(self) -> float:
-        """The running loop's time in seconds; raises RuntimeError outside a loop."""
-        return asyncio.get_running_loop().time()
+        """Seconds since some moment before the process began."""
+        return time.monotonic()

@@ -37,7 +37,7 @@ OUTCOME_TYPES = {
 }
 """The event type for each kind of outcome that is published; `skipped` is not."""
 
-MAX_ID_BYTES = 16_384
+MAX_ID_BYTES = 1_024
 """A longer id is left out of an outcome, a longer record key is named by its SHA-256: an outcome fits any topic."""
 MAX_DETAIL_BYTES = 2_048
 

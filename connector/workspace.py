@@ -184,7 +184,7 @@ class Workspace:
     @property
     def can_publish(self) -> bool:
         """Whether a callback can be made durable now, as far as is known."""
-        return self.door_is_open and (self._pump is None or self._pump.connected)
+        return self.door_is_open and (self._pump is None or self._pump.trouble is None)
 
     def unready(self) -> str | None:
         """Why this workspace is not well, None if it is."""
@@ -192,8 +192,8 @@ class Workspace:
             return self.died_of
         if self._pump is None:
             return "starting"
-        if not self._pump.connected:
-            return "Kafka does not answer"
+        if self._pump.trouble is not None:
+            return self._pump.trouble
         if (state := self._suspension.state) is not None:
             return f"suspended: {state.reason}: {state.detail}"
         if self._pump.lost:

@@ -93,6 +93,8 @@ def _start(value: object) -> object:
         moment = None
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise mistake("must be earliest, latest, or a time with its zone such as 2026-11-01T00:00:00Z")
+    if moment.timestamp() < 0:
+        raise mistake("must be a time after 1970: Kafka knows none before")
     return moment
 
 

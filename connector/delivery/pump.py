@@ -96,8 +96,14 @@ class Pump:
         self._committing = asyncio.Lock()
         self._room = asyncio.Event()
         self.assignment = Assignment({})
-        self.connected = True
         self.lost = 0
+        self._poll_trouble: str | None = None
+        self._broker_trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why records cannot be read from Kafka, None if they can, as far as is known."""
+        return self._poll_trouble or self._broker_trouble
 
     def settled(self) -> None:
         """Tells the pump that there is room."""
@@ -109,16 +115,16 @@ class Pump:
         """Reads and sends until `stop`, then settles what is on the wire within `drain_seconds()`, and commits."""
         self._dispatcher = dispatcher
         async with asyncio.TaskGroup() as self._group:
-            loops = [
-                self._start(dispatcher.run(), "dispatch"),
-                self._start(self._poll_forever(), "poll"),
+            others = [
+                self._start(dispatcher.run(), "dispatch"),  # before records come
                 self._start(self._commit_forever(), "commit"),
                 self._start(self._ask_for_ends_forever(), "lag"),
             ]
+            polling = self._start(self._poll_forever(), "poll")
             await stop.wait()
-            loops[1].cancel()  # no more records
+            polling.cancel()  # no more records
             self._note_cut_off(await dispatcher.drain(drain_seconds()))
-            for loop in loops:
+            for loop in others:
                 loop.cancel()
         try:
             async with asyncio.timeout(_LAST_COMMIT_SECONDS):
@@ -161,10 +167,9 @@ class Pump:
         while True:
             try:
                 await self._poll()
-                # With partitions, a poll says nothing of a broker that is away: it only finds no records.
-                self.connected = self.connected or not self.assignment.trackers
+                self._poll_trouble = None
             except KafkaUnavailable as error:
-                self.connected = False
+                self._poll_trouble = str(error)
                 log.warning("poll_failed", workspace=self._workspace, why=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
@@ -229,9 +234,10 @@ class Pump:
             try:
                 if assignment.trackers:
                     assignment.ends_at(await self._source.end_offsets(list(assignment.trackers)))
-                    self.connected = True
+                self._broker_trouble = None
             except KafkaUnavailable as error:
-                self.connected = False
+                # A poll does not say so: of a broker that is away, it only finds no records.
+                self._broker_trouble = "Kafka does not answer"
                 log.warning("kafka_unreachable", workspace=self._workspace, why=str(error))
             await asyncio.sleep(_LAG_SECONDS)
 

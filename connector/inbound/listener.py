@@ -1,10 +1,10 @@
 """The HTTP side of callbacks: `POST|PUT|PATCH /callbacks/{workspace}`.
 
 One call, in this order: length → right → type → room → body → durable → answer. Until the caller has proved its right
-nothing of the body is looked at, and no more than the cap is ever held. 2xx is reply only when Kafka has acknowledged.
+nothing of the body is looked at, and no more than the cap is ever held. 2xx is answered only when Kafka has acknowledged.
 
-An unknown workspace and a wrong secret get the same answer after the same work: the outside cannot tell which
-workspaces exist. Each workspace has room of its own, so that none can close the door to another's callbacks.
+An unknown workspace and a wrong secret get the same answer: the outside cannot tell which workspaces exist. Each
+workspace has room of its own, so that none can close the door to another's callbacks.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def judge(exchange: Exchange, sent_id: str) -> Verdict:
 def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
     """What the answer to a look-up of `sent["id"]` means: is SEEN's item the one that was `sent`?
 
-    Same values: every property that was sent is there with an equal JSON value; more there is ignored
-    (SEEN API 2.0, read one item).
+    Same values: every property that was sent is there with an equal JSON value, where null is as good as absent; more
+    there is ignored (SEEN API 2.0, read one item).
     """
     if isinstance(exchange, NoResponse):
         return _unanswered(exchange)
@@ -86,11 +86,7 @@ def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
         case 200 if body.get("id") == sent["id"]:
             values = body.get("values")
             there = values if isinstance(values, dict) else {}
-            if all(
-                name in there and same_json(value, there[name])
-                for name, value in sent.items()
-                if name != "id"
-            ):
+            if all(same_json(value, there.get(name)) for name, value in sent.items() if name != "id"):
                 return Accepted(reason=Reason.FOUND, status=200)
             return Absent(reason=Reason.NOT_FOUND, detail="SEEN has this id with other values", status=200)
         case 404:

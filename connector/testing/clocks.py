@@ -10,7 +10,7 @@ _START = 1_800_000_000.0
 
 
 class FakeClock:
-    """A clock that stands still until it is moved: for what reads the time and never sleeps."""
+    """A clock that stands still: for what reads the time and never sleeps."""
 
     def __init__(self, wall: float = _START, monotonic: float = 0.0) -> None:
         self._wall = wall
@@ -23,13 +23,6 @@ class FakeClock:
     def monotonic(self) -> float:
         """Seconds since the clock's own zero."""
         return self._monotonic
-
-    def advance(self, seconds: float) -> None:
-        """Moves both readings on. Raises ValueError for a way back."""
-        if seconds < 0:
-            raise ValueError("time does not go back")
-        self._wall += seconds
-        self._monotonic += seconds
 
 
 class VirtualClock:

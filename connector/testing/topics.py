@@ -31,7 +31,7 @@ class Ownership(Protocol):
 class MemoryTopics:
     """Topics in memory, with the faults that a broker has.
 
-    - `poll_error` and `commit_error` are raised by every poll and commit while they are set.
+    - `poll_error` and `commit_error` are raised by every poll and commit while they are set, `unreadable` by polls alone.
     - `commit_seconds` is how long a commit takes; `is_fenced` has commits answered as the group does when it has moved on.
     - `committed` is what the group has committed, `polls` counts the polls, `published` has every message that was
       acknowledged, in order.
@@ -39,6 +39,7 @@ class MemoryTopics:
 
     def __init__(self) -> None:
         self.poll_error: KafkaUnavailable | None = None
+        self.unreadable: KafkaUnavailable | None = None
         self.commit_error: KafkaUnavailable | None = None
         self.commit_seconds = 0.0
         self.is_fenced = False
@@ -113,8 +114,8 @@ class MemoryTopics:
     async def poll(self, partitions: Collection[Partition], room: int, seconds: float) -> list[Record]:
         """Up to `room` records of `partitions`, within `seconds`; raises `poll_error`."""
         self.polls += 1
-        if self.poll_error is not None:
-            raise self.poll_error
+        if (error := self.poll_error or self.unreadable) is not None:
+            raise error
         try:
             async with asyncio.timeout(seconds if room else 0):
                 while not (found := self._next(partitions, room)):

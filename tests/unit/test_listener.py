@@ -14,7 +14,7 @@ import orjson
 import pytest
 import structlog
 
-from connector.clock import LoopClock
+from connector.clock import SystemClock
 from connector.deadletter import PREFIX
 from connector.errors import KafkaUnavailable, PublishRefused
 from connector.inbound.auth import BasicAuth, TokenAuth
@@ -78,7 +78,7 @@ class Place:
             )
         }
         self.listener = Listener(
-            self.doors, host="127.0.0.1", port=0, limits=limits, metrics=self.metrics, clock=LoopClock()
+            self.doors, host="127.0.0.1", port=0, limits=limits, metrics=self.metrics, clock=SystemClock()
         )
 
     async def call(
@@ -509,7 +509,12 @@ async def test_the_port_is_known_only_while_it_listens(place: Place) -> None:
 
 async def test_an_address_in_use_is_an_error_of_the_operating_system(place: Place) -> None:
     second = Listener(
-        {}, host="127.0.0.1", port=place.listener.port, limits=LIMITS, metrics=Metrics("0"), clock=LoopClock()
+        {},
+        host="127.0.0.1",
+        port=place.listener.port,
+        limits=LIMITS,
+        metrics=Metrics("0"),
+        clock=SystemClock(),
     )
     with pytest.raises(OSError, match="in use"):
         await second.start()

@@ -11,6 +11,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.deadletter import MIN_MESSAGE_BYTES
 from connector.published import (
     MAX_ID_BYTES,
     OUTCOME_TYPES,
@@ -198,13 +199,13 @@ def test_every_outcome_of_every_record_can_be_published_and_is_bounded(
     message = outcome_message("acme", record, event_id, outcome, now=NOW)
     assert attributes_of(message)["id"] == record.origin
     assert data_of(message)["reason"] == outcome.reason
-    assert message.size < 262_144
+    assert message.size < MIN_MESSAGE_BYTES
 
 
-def test_the_largest_outcome_fits_a_topic_of_default_size() -> None:
+def test_the_largest_outcome_fits_the_smallest_topic() -> None:
     record = replace(RECORD, key=b"\x01" * MAX_ID_BYTES)  # JSON writes each as six characters
     outcome = replace(ACCEPTED, detail="\x01" * 10_000_000)
-    assert outcome_message("acme", record, "\x01" * MAX_ID_BYTES, outcome, now=0).size < 300_000
+    assert outcome_message("acme", record, "\x01" * MAX_ID_BYTES, outcome, now=0).size < MIN_MESSAGE_BYTES
 
 
 def test_a_video_ready_event_holds_the_fields_that_came_and_the_callback_whole() -> None:

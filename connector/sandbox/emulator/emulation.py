@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from connector.clock import LoopClock
+from connector.clock import SystemClock
 from connector.sandbox.emulator.arrivals import Arrival, ArrivalLog
 from connector.sandbox.emulator.faults import Fault, Faults
 from connector.sandbox.emulator.journey import CallbackMade, Journeys
@@ -22,7 +22,7 @@ class Emulation:
 
     def __init__(self, settings: EmulatorSettings, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._clock = clock or LoopClock()
+        self._clock = clock or SystemClock()
         self._workspaces = {each.id: Workspace(each) for each in settings.workspaces}
         self._faults = Faults()
         self._arrivals = ArrivalLog(settings.remembered)

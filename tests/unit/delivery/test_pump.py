@@ -253,14 +253,14 @@ async def test_each_record_that_is_read_is_counted() -> None:
 async def test_polls_that_fail_are_made_again_and_said() -> None:
     async with Simulation() as engine:
         await asyncio.sleep(1)
-        assert engine.pump.connected
+        assert engine.pump.trouble is None
         engine.topics.poll_error = AWAY
         await asyncio.sleep(20)
-        assert not engine.pump.connected
+        assert engine.pump.trouble is not None
         engine.topics.poll_error = None
         engine.add("a")
         await asyncio.sleep(10)
-        assert engine.pump.connected
+        assert engine.pump.trouble is None
         assert engine.committed == 1
 
 
@@ -276,7 +276,7 @@ async def test_polls_that_find_nothing_do_not_say_that_the_broker_is_there() -> 
         await asyncio.sleep(6)
         for _ in range(20):
             await asyncio.sleep(1)
-            assert not engine.pump.connected
+            assert engine.pump.trouble is not None
 
 
 async def test_regression_polls_that_fail_before_anything_is_assigned_are_not_said_to_be_well() -> None:
@@ -286,10 +286,23 @@ async def test_regression_polls_that_fail_before_anything_is_assigned_are_not_sa
         await asyncio.sleep(3)
         for _ in range(20):
             await asyncio.sleep(1)
-            assert not engine.pump.connected
+            assert engine.pump.trouble is not None
         engine.topics.poll_error = None
         await asyncio.sleep(5)
-        assert engine.pump.connected
+        assert engine.pump.trouble is None
+
+
+async def test_regression_polls_that_fail_are_said_although_the_broker_answers() -> None:
+    async with Simulation() as engine:
+        await asyncio.sleep(1)
+        engine.topics.unreadable = KafkaUnavailable("reading: TopicAuthorizationFailedError")
+        await asyncio.sleep(3)
+        for _ in range(20):
+            await asyncio.sleep(1)
+            assert engine.pump.trouble == "reading: TopicAuthorizationFailedError"
+        engine.topics.unreadable = None
+        await asyncio.sleep(5)
+        assert engine.pump.trouble is None
 
 
 async def test_the_lag_is_what_the_broker_holds_beyond_the_watermark() -> None:
