@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from stamina.instrumentation import set_on_retry_hooks
 
 if TYPE_CHECKING:
@@ -60,12 +61,21 @@ def configure_logs(settings: LoggingConfig, clean: Callable[[object], object]) -
     )
     set_on_retry_hooks(())  # aiokafka says itself that it cannot connect
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_without_input)
     handler.addFilter(_Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[*_FOREIGN, *render], foreign_pre_chain=shared)
     )
     # Other packages speak at WARNING; their INFO is chatter about connections, and may name what they carry.
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _without_input(record: logging.LogRecord) -> bool:
+    """What aiohttp cannot parse, it quotes, also of callers who have proved no right: only the kind of error is kept."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args, record.exc_info = f"a caller spoke no HTTP: {type(error).__name__}", (), None
+    return True
 
 
 class _Repeats(logging.Filter):

@@ -98,6 +98,12 @@ class Record:
         """The record's coordinates, `topic/partition/offset`: unique for ever, so a key to recognise repeats by."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
+    @property
+    def size(self) -> int:
+        """The bytes of key, value and headers."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

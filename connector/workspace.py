@@ -245,7 +245,7 @@ class Workspace:
         topics, delivery = config.topics, config.delivery
         origin = Origin(self.name, self._around.version, topics.outcomes, topics.dead_letters)
         settler = Settler(results, origin, clock, self._metrics, self._outcomes)
-        bounds = Bounds(delivery.max_buffered, delivery.max_uncommitted)
+        bounds = Bounds(delivery.max_buffered, delivery.max_buffered_bytes, delivery.max_uncommitted)
         pump = Pump(self.name, source, wiring.mappings(config), settler, bounds, self._metrics)
         path = Path(
             DataDestination(client, self._around.redact),

@@ -20,7 +20,7 @@ config_option = click.option(
     "--config",
     "directory",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, file_okay=False),
     default=Path("config"),
     show_default=True,
     help="The directory that holds connector.yaml and workspaces/*.yaml.",

@@ -27,7 +27,7 @@ def demo(directory: Path) -> None:
     """Show it all at work on this machine, on a Kafka of its own.
 
     Starts a local Apache Kafka, an emulator of SEEN and the connector on the example configuration; sends 200 customer
-    events, some of them broken; and says what became of each. With KAFKA_BOOTSTRAP_SERVERS set, that broker is used.
+    events, some of them broken; and says what became of each. A broker of yours is left alone.
 
     Exit codes: 0 every event is accounted for and SEEN's limit was kept, 1 not so, 2 the configuration cannot be used.
     """

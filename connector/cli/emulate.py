@@ -39,12 +39,14 @@ DEFAULT_WORKSPACE = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
     multiple=True,
     required=True,
     envvar="SEEN_EMULATOR_TOKEN",
+    show_envvar=True,
     help="API token that opens the workspaces; may be repeated.",
 )
 @click.option("--callback-url", help="Where to call when a video is ready; may hold {workspace_id}.")
 @click.option(
     "--callback-token",
     envvar="SEEN_EMULATOR_CALLBACK_TOKEN",
+    show_envvar=True,
     help="Sent with callbacks as `Authorization: Bearer`.",
 )
 @click.option(

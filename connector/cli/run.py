@@ -33,7 +33,7 @@ def run(directory: Path) -> None:
     try:
         uvloop.run(_until_signal(config))
     except OSError as error:  # a port that cannot be had; what happens later is the workspaces' own affair
-        click.echo(f"seen-connector: {error}", err=True)
+        click.echo(f"seen-connector: a port cannot be had (listener.port, admin.port): {error}", err=True)
         sys.exit(FAILED)
 
 

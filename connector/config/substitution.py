@@ -41,10 +41,11 @@ def substitute(text: str, environ: Mapping[str, str]) -> Substituted:
             mistakes.append(f"the default of {inside['name']} holds another '${{': defaults cannot be nested")
         elif inside["default"] is not None:
             return environ.get(inside["name"]) or inside["default"]
-        elif inside["name"] in environ:
-            return environ[inside["name"]]
+        elif value := environ.get(inside["name"]):
+            return value
         else:
-            mistakes.append(f"the environment variable {inside['name']} is not set")
+            state = "is empty" if inside["name"] in environ else "is not set"
+            mistakes.append(f"the environment variable {inside['name']} {state}")
         return match[0]
 
     return Substituted(_REFERENCE.sub(replaced, text), tuple(mistakes))

@@ -50,6 +50,7 @@ class DeliveryConfig(Settings):
 
     max_in_flight: Count = 32
     max_buffered: Count = 1000
+    max_buffered_bytes: Count = 33_554_432
     max_uncommitted: Count = 10_000
     give_up_after_seconds: Seconds = 3600.0
     ttl_seconds: Seconds | None = None

@@ -62,6 +62,11 @@ class Assignment:
         return sum(tracker.unsettled for tracker in self.trackers.values())
 
     @property
+    def buffered_bytes(self) -> int:
+        """The size of these records."""
+        return sum(tracker.unsettled_bytes for tracker in self.trackers.values())
+
+    @property
     def lag(self) -> int:
         """Offsets from the watermarks to the ends, as far as the ends are known."""
         return sum(max(0, end - self.trackers[each].watermark) for each, end in self._ends.items())

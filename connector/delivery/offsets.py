@@ -15,29 +15,32 @@ from collections import OrderedDict
 class OffsetTracker:
     """The started and settled offsets of one epoch of one partition. Every operation takes constant time."""
 
-    __slots__ = ("_ended", "_next", "_unsettled")
+    __slots__ = ("_ended", "_next", "_unsettled", "unsettled_bytes")
 
     def __init__(self, position: int) -> None:
         """`position` is the offset that will be read first."""
         self._next = position
         # An OrderedDict finds its first key in constant time, where a dict walks over all that were removed before it.
-        self._unsettled: OrderedDict[int, int] = OrderedDict()
+        self._unsettled: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        self.unsettled_bytes = 0
         self._ended = False
 
-    def start(self, offset: int, timestamp_ms: int) -> None:
-        """Notes that `offset`, of Kafka's time `timestamp_ms`, was read.
+    def start(self, offset: int, timestamp_ms: int, size: int = 0) -> None:
+        """Notes that `offset`, of Kafka's time `timestamp_ms` and of `size` bytes, was read.
 
         Raises ValueError if it is not above all offsets read before.
         """
         if offset < self._next:
             raise ValueError(f"offset {offset} was read after {self._next - 1}")
-        self._unsettled[offset] = timestamp_ms
+        self._unsettled[offset] = (timestamp_ms, size)
+        self.unsettled_bytes += size
         self._next = offset + 1
 
     def settle(self, offset: int) -> None:
         """Notes that the outcome of `offset` is durable. Nothing once the epoch has ended; else KeyError if not started."""
         if not self._ended:
-            del self._unsettled[offset]
+            _, size = self._unsettled.pop(offset)
+            self.unsettled_bytes -= size
 
     def end(self) -> None:
         """Ends the epoch: from now on the watermark stands still, and late completions count for nothing."""
@@ -61,7 +64,8 @@ class OffsetTracker:
     @property
     def oldest_timestamp_ms(self) -> int | None:
         """Kafka's time of the record at the watermark; None if everything is settled."""
-        return next(iter(self._unsettled.values()), None)
+        timestamp_ms, _ = next(iter(self._unsettled.values()), (None, 0))
+        return timestamp_ms
 
     @property
     def span(self) -> int:

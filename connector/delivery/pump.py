@@ -2,7 +2,7 @@
 
 Rules:
  1. Polling waits for nothing but records and room: never for a request.
- 2. Every record that is read is tracked until it is settled, and at most `max_buffered` are.
+ 2. Every record that is read is tracked until it is settled, and at most `max_buffered` are, of so many bytes.
  3. What may be committed is the watermark of each partition; one commit is under way at a time.
  4. An assignment is a new epoch. Before it ends, what is on the wire is settled and committed; the rest is dropped, and
     comes again to whoever reads from the commit.
@@ -67,9 +67,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Records read and not settled in all, and offsets from a partition's watermark to its last read one."""
+    """Records read and not settled in all, their bytes, and offsets from a partition's watermark to its last read one.
+
+    Of the bytes, one poll's are taken beyond the bound.
+    """
 
     max_buffered: int
+    max_buffered_bytes: int
     max_uncommitted: int
 
 
@@ -176,12 +180,18 @@ class Pump:
     async def _poll(self) -> None:
         self._room.clear()
         narrow = self.assignment.narrower_than(self._bounds.max_uncommitted)
-        room = min(_RECORDS_A_POLL, self._bounds.max_buffered - self.assignment.buffered) if narrow else 0
-        for record in await self._source.poll(narrow, max(0, room), _POLL_SECONDS):
+        room = self._room_for_records() if narrow else 0
+        for record in await self._source.poll(narrow, room, _POLL_SECONDS):
             self._accept(record)
-        if room <= 0:
+        if not room:
             await self._until_room()
         await asyncio.sleep(0)  # a poll that found records at once may not have let the others run
+
+    def _room_for_records(self) -> int:
+        bounds, assignment = self._bounds, self.assignment
+        if assignment.buffered_bytes >= bounds.max_buffered_bytes:
+            return 0
+        return max(0, min(_RECORDS_A_POLL, bounds.max_buffered - assignment.buffered))
 
     async def _until_room(self) -> None:
         try:
@@ -194,7 +204,7 @@ class Pump:
         tracker = self.assignment.trackers.get(Partition(record.topic, record.partition))
         if tracker is None or self._dispatcher is None:
             return  # revoked between the fetch and here: whoever has the partition now reads it
-        tracker.start(record.offset, record.timestamp_ms)
+        tracker.start(record.offset, record.timestamp_ms, record.size)
         self._metrics.records_read.inc()
         match self._readers[record.topic].read(record):
             case Event() as event:

@@ -151,12 +151,17 @@ class Requests:
             reason=finding.reason,
             status=finding.status,
             seconds=round(attempt.ended_at - attempt.sent_at, 4),
-            decision=f"again in {max(0.0, step.at - attempt.ended_at):.1f} s"
-            if isinstance(step, Again)
-            else step.kind,
+            decision=self._decision(step, attempt),
         )
         self._note_suspension(before)
         return step
+
+    def _decision(self, step: Step, attempt: Attempt) -> str:
+        if not isinstance(step, Again):
+            return step.kind
+        if self._path.suspension.state is not None:
+            return "waits for the workspace"
+        return f"again in {max(0.0, step.at - attempt.ended_at):.1f} s"
 
     def _hold(self, finding: Verdict | Sighting) -> None:
         if isinstance(finding, Retry) and (
@@ -167,7 +172,7 @@ class Requests:
 
     def _note_suspension(self, before: Suspended | None) -> None:
         state = self._path.suspension.state
-        if state is not None and before is None:
+        if state is not None and (before is None or before.reason is not state.reason):
             log.error(
                 "workspace_suspended", workspace=self._workspace, reason=state.reason, detail=state.detail
             )

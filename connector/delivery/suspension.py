@@ -72,11 +72,13 @@ class Suspension:
         return self._last_accepted_sent_at > refused_at
 
     def suspend(self, reason: Reason, detail: str, now: float) -> None:
-        """Suspends; a workspace that is suspended stays so, with its first reason and time."""
-        if self._state is None:
-            self._state = Suspended(reason, detail, now)
-            self._failed_probes = 0
-            self._schedule(now)
+        """Suspends; a workspace that is suspended stays so since its first time, for its last reason."""
+        if self._state is not None:
+            self._state = Suspended(reason, detail, self._state.since)
+            return
+        self._state = Suspended(reason, detail, now)
+        self._failed_probes = 0
+        self._schedule(now)
 
     def failed(self, key: bytes, detail: str, now: float) -> None:
         """An event of `key` failed in a way that may be its own: suspends at the third different key in a row."""

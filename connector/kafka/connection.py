@@ -129,8 +129,11 @@ def _told(failures: Sequence[BaseException]) -> str:
     """What the last attempt failed of; one that was cut off by our own limit failed of nothing that says more."""
     if not failures or not isinstance(failures[-1], KafkaError | OSError):
         return f"no answer from Kafka within {START_SECONDS:g} s"
-    words = f"{type(failures[-1]).__name__}: {failures[-1]}"
-    return f"Kafka refuses: {words}" if isinstance(failures[-1], _REFUSALS) else words
+    last = failures[-1]
+    words = (
+        str(last) if isinstance(last, KafkaError) else f"{type(last).__name__}: {last}"
+    )  # aiokafka's name themselves
+    return f"Kafka refuses: {words}" if isinstance(last, _REFUSALS) else words
 
 
 async def stopped(stop: Awaitable[None], seconds: float) -> bool:

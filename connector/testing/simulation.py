@@ -42,7 +42,7 @@ POLICY = DeliveryPolicy(
     look_up_after_seconds=30,
 )
 PROBE = Backoff(1, 60)
-BOUNDS = Bounds(max_buffered=1000, max_uncommitted=10_000)
+BOUNDS = Bounds(max_buffered=1000, max_buffered_bytes=33_554_432, max_uncommitted=10_000)
 READER = Mapping(
     where=None,
     properties=None,

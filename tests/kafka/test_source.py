@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import KafkaSource, SourceSettings
@@ -122,3 +123,34 @@ async def test_a_topic_without_a_commit_is_read_from_where_its_source_says(
     async with reading(source, owner):
         await eventually(lambda: owner.next.get(Partition(topic, 0)) == 3, "the end is reached", 30)
     assert [record.offset for record in owner.read] == expected
+
+
+async def test_regression_a_partition_that_is_added_is_read_from_its_beginning_wherever_the_topic_began(
+    kafka: str, prefix: str
+) -> None:
+    connection, topic = KafkaConnection(kafka), f"{prefix}events"
+    settings = SourceSettings(f"{prefix}group", {topic: "latest"}, 10.0)
+    await prepare_topics(connection, [topic], NewTopics(1, -1))
+    await write_records(connection, topic, [Message(None, b"{}")] * 3, seconds=10)
+    first = Owner()
+    source = KafkaSource(connection, settings)
+    async with reading(source, first):
+        await eventually(lambda: first.next, "the partition is ours", 30)
+        await source.commit(first.next)
+    assert first.next == {Partition(topic, 0): 3}
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_partitions({topic: NewPartitions(2)})
+    await admin.close()
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    for _ in range(5):
+        await producer.send_and_wait(topic, b"{}", partition=1)
+    await producer.stop()
+
+    second = Owner()
+    async with reading(KafkaSource(connection, settings), second):
+        await eventually(lambda: len(second.read) == 5, "what came meanwhile is read", 30)
+    assert second.gaps == []
+    assert {record.partition for record in second.read} == {1}

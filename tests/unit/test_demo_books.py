@@ -212,6 +212,20 @@ def test_a_sound_event_that_was_skipped_is_a_fault(kafka: Kafka) -> None:
     assert fault_of(kafka.books(), origin) == "no outcomes in Kafka"
 
 
+def test_regression_where_nothing_was_sent_the_books_do_not_balance(kafka: Kafka) -> None:
+    kafka.outcomes, kafka.letters, kafka.videos = {}, {}, {}
+    kafka.skipped = TOTAL
+    assert kafka.books().accounted_for == sum(sample.kind in OF_OTHER_TYPES for sample in SAMPLES)
+
+
+def test_a_sound_event_that_was_rejected_is_a_fault(kafka: Kafka) -> None:
+    origin, sample = kafka.first(Kind.SIGNED_UP)
+    outcome = Outcome(kind=OutcomeKind.REJECTED, reason=Reason.NOT_JSON)
+    source = record("events", int(origin.split("/")[-1]), sample.message)
+    kafka.outcomes[origin] = record("outcomes", 0, outcome_message("acme", source, None, outcome, now=9.0))
+    assert fault_of(kafka.books(), origin) == "rejected, and not accepted"
+
+
 def test_two_outcomes_of_one_event_are_a_fault(kafka: Kafka) -> None:
     origin, _ = kafka.first(Kind.SIGNED_UP)
     kafka.outcomes["once more"] = kafka.outcomes[origin]

@@ -162,7 +162,7 @@ def test_what_other_packages_repeat_is_written_once_in_ten_seconds(
 def test_messages_that_never_repeat_fill_no_memory(lines: Lines) -> None:
     configured()
     (handler,) = logging.getLogger().handlers
-    (repeats,) = handler.filters
+    *_, repeats = handler.filters
     other = logging.getLogger("aiokafka.test")
     for number in range(2500):
         other.warning("message " + str(number))

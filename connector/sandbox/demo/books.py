@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connector.sandbox.demo.samples import SOUND, Kind
+from connector.sandbox.demo.samples import Kind, outcome_of
 from connector.types import OutcomeKind, Reason
 
 if TYPE_CHECKING:
@@ -106,17 +106,21 @@ def keep_books(sent: Sequence[tuple[str, Sample]], topics: Topics) -> Books:
     entries = []
     for origin, sample in sent:
         found = outcomes.get(origin, [])
-        entry = Entry(sample, origin, None, "", 0, f"{len(found) or 'no'} outcomes in Kafka")
-        if not found and silent <= topics.skipped and sample.kind not in SOUND:
-            reason = Reason.TOMBSTONE if sample.message.value is None else Reason.FILTERED
-            entry = Entry(sample, origin, OutcomeKind.SKIPPED, reason, 0, None)
-        elif len(found) == 1 and found[0].kind is OutcomeKind.ACCEPTED:
-            key = found[0].id
-            fault = None if key in videos else "accepted, and no video-ready event"
-            entry = Entry(sample, origin, found[0].kind, found[0].reason, unclaimed.pop(key, 0), fault)
-        elif len(found) == 1:
-            fault = _letter_fault(sample, letters.get(origin))
-            entry = Entry(sample, origin, found[0].kind, found[0].reason, 0, fault)
+        right = outcome_of(sample.kind)
+        if not found and right is OutcomeKind.SKIPPED and silent <= topics.skipped:
+            entry = Entry(sample, origin, right, Reason.FILTERED, 0, None)
+        elif len(found) != 1:
+            entry = Entry(sample, origin, None, "", 0, f"{len(found) or 'no'} outcomes in Kafka")
+        else:
+            (ended,) = found
+            fault = None if ended.kind is right else f"{ended.kind}, and not {right}"
+            ready = 0
+            if ended.kind is OutcomeKind.ACCEPTED:
+                fault = fault or (None if ended.id in videos else "accepted, and no video-ready event")
+                ready = unclaimed.pop(ended.id, 0)
+            else:
+                fault = fault or _letter_fault(sample, letters.get(origin))
+            entry = Entry(sample, origin, ended.kind, ended.reason, ready, fault)
         entries.append(entry)
     return Books(tuple(entries), sum(unclaimed.values()))
 

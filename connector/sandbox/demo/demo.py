@@ -92,8 +92,7 @@ class _Demo:
 
     async def _start_kafka(self) -> None:
         stack = self.stack
-        if stack.kafka is not None:
-            await self.ending.enter_async_context(stack.kafka)
+        await self.ending.enter_async_context(stack.kafka)
         new = wiring.new_topics(stack.config.connector.kafka)
         await prepare_topics(stack.connection, [stack.source_topic], new)
 
@@ -163,5 +162,6 @@ class _Demo:
 def _tidy(folder: Path) -> None:
     """Leaves the logs, if there are any."""
     shutil.rmtree(folder / "kafka" / "data", ignore_errors=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    for each in (folder / "kafka", folder):
+        if each.exists() and not any(each.iterdir()):
+            each.rmdir()

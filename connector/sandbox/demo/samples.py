@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from connector.types import Message
+from connector.types import Message, OutcomeKind
 
 TOTAL = 200
 
@@ -87,6 +87,13 @@ def sample_events() -> list[Sample]:
     known = [number for number, kind in enumerate(kinds) if kind is Kind.SIGNED_UP]
     again = enumerate(known[:repeats], start=len(samples))
     return [*samples, *(_sample(Kind.AGAIN, number, sent=sent) for sent, number in again)]
+
+
+def outcome_of(kind: Kind) -> OutcomeKind:
+    """How a sample of this kind must end with the example's configuration."""
+    if kind in SOUND:
+        return OutcomeKind.ACCEPTED
+    return OutcomeKind.SKIPPED if kind in OF_OTHER_TYPES else OutcomeKind.REJECTED
 
 
 def faults(samples: list[Sample]) -> list[dict[str, object]]:

@@ -82,13 +82,13 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """All that takes part, not started yet. `kafka` is None where the user's own broker is used.
+    """All that takes part, not started yet.
 
     `emulator_url` and `admin_url` are where SEEN and the connector's admin port will be.
     """
 
     config: Config
-    kafka: LocalKafka | None
+    kafka: LocalKafka
     emulator: Program
     connector: Program
     emulator_url: str
@@ -113,10 +113,11 @@ class Stack:
 def plan(directory: Path, given: Mapping[str, str], folder: Path) -> Stack:
     """The stack for the example in `directory`, its variables set so that all of it is on this machine.
 
-    `given` is the user's environment: with KAFKA_BOOTSTRAP_SERVERS in it, that broker is used. Every token is random.
-    `folder` gets the logs and the broker's data. Raises ConfigError, and SandboxError for another configuration.
+    `given` is the user's environment. A broker that it names is left alone: the example's topics and group there may be
+    real ones. Every token is random. `folder` gets the logs and the broker's data. Raises ConfigError, and SandboxError
+    for another configuration.
     """
-    kafka = None if given.get("KAFKA_BOOTSTRAP_SERVERS") else LocalKafka(folder / "kafka")
+    kafka = LocalKafka(folder / "kafka")
     seen, listener, admin = free_ports(3)
     environ = {**given, **_addresses(seen, listener, admin, kafka), **_tokens()}
     config = load(directory, environ)
@@ -140,15 +141,11 @@ def plan(directory: Path, given: Mapping[str, str], folder: Path) -> Stack:
     return Stack(config, kafka, emulator, connector, f"http://127.0.0.1:{seen}", f"http://127.0.0.1:{admin}")
 
 
-def _addresses(seen: int, listener: int, admin: int, kafka: LocalKafka | None) -> dict[str, str]:
+def _addresses(seen: int, listener: int, admin: int, kafka: LocalKafka) -> dict[str, str]:
     """The example's variables, but for the secrets."""
-    local = (
-        {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
-        if kafka
-        else {}
-    )
     return {
-        **local,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "KAFKA_CREATE_TOPICS": "true",
         "SEEN_BASE_URL": f"http://127.0.0.1:{seen}",
         "LISTENER_HOST": "127.0.0.1",

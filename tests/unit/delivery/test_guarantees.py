@@ -50,7 +50,7 @@ SETTINGS = EngineSettings(
         look_up_after_seconds=5,
     ),
     probe=Backoff(1, 8),
-    bounds=Bounds(max_buffered=12, max_uncommitted=20),
+    bounds=Bounds(max_buffered=12, max_buffered_bytes=2**25, max_uncommitted=20),
     max_in_flight=4,
 )
 CREATES: dict[str, Finding] = {

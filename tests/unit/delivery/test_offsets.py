@@ -112,3 +112,12 @@ def test_after_the_epoch_ended_nothing_counts() -> None:
 def test_settling_what_was_never_started_is_an_error() -> None:
     with pytest.raises(KeyError):
         OffsetTracker(0).settle(0)
+
+
+def test_the_bytes_of_what_is_not_settled_are_added_up() -> None:
+    tracker = OffsetTracker(0)
+    tracker.start(0, 0, 700)
+    tracker.start(1, 0, 30)
+    assert tracker.unsettled_bytes == 730
+    tracker.settle(0)
+    assert tracker.unsettled_bytes == 30

@@ -128,7 +128,7 @@ async def test_what_was_settled_since_the_last_commit_is_committed_at_the_end() 
 
 async def test_no_more_records_are_read_than_may_be_buffered() -> None:
     settings = EngineSettings(
-        bounds=Bounds(max_buffered=25, max_uncommitted=10_000),
+        bounds=Bounds(max_buffered=25, max_buffered_bytes=2**25, max_uncommitted=10_000),
         limits=QuotaLimits(requests=10, per_seconds=10, grace_seconds=10),
     )
     async with Simulation(settings=settings) as engine:
@@ -141,7 +141,7 @@ async def test_no_more_records_are_read_than_may_be_buffered() -> None:
 
 
 async def test_reading_goes_on_as_soon_as_something_is_settled() -> None:
-    settings = EngineSettings(bounds=Bounds(max_buffered=1, max_uncommitted=10))
+    settings = EngineSettings(bounds=Bounds(max_buffered=1, max_buffered_bytes=2**25, max_uncommitted=10))
     async with Simulation(ScriptedDestination(seconds=0.5), settings) as engine:
         engine.topics.fail(DEAD_LETTERS, AWAY, seconds=0.3)  # so the dead letter takes half a second
         engine.topics.add(SOURCE, b"no json")
@@ -153,7 +153,7 @@ async def test_reading_goes_on_as_soon_as_something_is_settled() -> None:
 
 
 async def test_a_partition_is_read_no_further_than_the_span_that_may_be_uncommitted() -> None:
-    settings = EngineSettings(bounds=Bounds(max_buffered=1000, max_uncommitted=200))
+    settings = EngineSettings(bounds=Bounds(max_buffered=1000, max_buffered_bytes=2**25, max_uncommitted=200))
     async with Simulation(settings=settings) as engine:
         engine.destination.script("0", *[BROKEN] * 6)
         for number in range(1000):
@@ -169,7 +169,7 @@ async def test_a_partition_is_read_no_further_than_the_span_that_may_be_uncommit
 
 
 async def test_polls_go_on_where_there_is_no_room_so_that_the_group_keeps_us() -> None:
-    settings = EngineSettings(bounds=Bounds(max_buffered=1, max_uncommitted=10))
+    settings = EngineSettings(bounds=Bounds(max_buffered=1, max_buffered_bytes=2**25, max_uncommitted=10))
     async with Simulation(ScriptedDestination(seconds=100), settings) as engine:
         engine.add("a")
         await asyncio.sleep(5)
@@ -245,6 +245,18 @@ async def test_each_record_that_is_read_is_counted() -> None:
         engine.topics.add(SOURCE, b"no json")
         await asyncio.sleep(5)
         assert engine.value("records_read_total") == 2
+
+
+async def test_regression_large_records_fill_the_buffer_by_their_bytes() -> None:
+    bounds = Bounds(max_buffered=1000, max_buffered_bytes=50_000, max_uncommitted=10_000)
+    async with Simulation(settings=EngineSettings(bounds=bounds)) as engine:
+        engine.suspension.suspend(Reason.UNAUTHENTICATED, "", 0.0)
+        for number in range(300):
+            engine.add(str(number), text="x" * 1_000)
+        await asyncio.sleep(0.5)
+        assert 50_000 <= engine.pump.assignment.buffered_bytes < 50_000 + 100 * 1_100
+        await asyncio.sleep(600)
+        assert engine.committed == 300
 
 
 # A broker that is away

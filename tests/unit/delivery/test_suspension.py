@@ -25,11 +25,11 @@ def test_a_refusal_suspends_at_once_and_says_why_and_since_when(suspension: Susp
     assert suspension.state == Suspended(Reason.UNAUTHENTICATED, "SEEN answered 401", 5)
 
 
-def test_a_second_refusal_changes_neither_reason_nor_time(suspension: Suspension) -> None:
+def test_a_second_refusal_changes_the_reason_and_neither_time_nor_probe(suspension: Suspension) -> None:
     suspension.suspend(Reason.UNAUTHENTICATED, "first", now=5)
     next_probe = suspension.next_probe
     suspension.suspend(Reason.OUTAGE, "second", now=5.5)
-    assert suspension.state == Suspended(Reason.UNAUTHENTICATED, "first", 5)
+    assert suspension.state == Suspended(Reason.OUTAGE, "second", 5)
     assert suspension.next_probe == next_probe
 
 
