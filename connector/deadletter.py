@@ -47,13 +47,14 @@ def dead_letter(record: Record, outcome: Outcome, *, workspace: str, version: st
     """The record as it was, key, value and headers unchanged, plus its story.
 
     A tombstone keeps its null value. Kafka clients do not write a record that has neither key nor value: such a one gets
-    an empty value and the header `seen-dead-letter-value: null`.
+    an empty value and the header `seen-dead-letter-value: null`; one that could not be read `unreadable`, its content
+    is where the coordinates say.
     """
     story = _record_story(record, outcome, workspace, version)
     value = record.value
     if record.key is None and value is None:
         value = b""
-        story["value"] = "null"
+        story["value"] = "unreadable" if record.unreadable else "null"
     return Message(key=record.key, value=value, headers=(*_foreign(record.headers), *_headers(story)))
 
 

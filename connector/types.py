@@ -22,6 +22,7 @@ class Reason(StrEnum):
     # rejected before a request was spent
     TOMBSTONE = "tombstone"
     EMPTY_RECORD = "empty_record"
+    UNREADABLE = "unreadable"
     RECORD_TOO_LARGE = "record_too_large"
     NOT_JSON = "not_json"
     TOO_DEEP = "too_deep"
@@ -83,7 +84,10 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it was read: `key` and `value` are its bytes, untouched; `timestamp_ms` is Kafka's, in milliseconds."""
+    """A record as it was read: `key` and `value` are its bytes, untouched; `timestamp_ms` is Kafka's, in milliseconds.
+
+    `unreadable` says why nothing of its content could be had, where that is so: then only its coordinates are true.
+    """
 
     topic: str
     partition: int
@@ -92,6 +96,7 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    unreadable: str = ""
 
     @property
     def origin(self) -> str:

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from connector.errors import KafkaUnavailable
 from connector.kafka.connection import connected, stopped
-from connector.kafka.source import record_of
+from connector.kafka.fetch import record_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -20,14 +20,14 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Of
 
 from connector.errors import KafkaUnavailable
 from connector.kafka.connection import START_SECONDS, connected, stopped
-from connector.types import Partition, Record
+from connector.kafka.fetch import Fetcher
+from connector.types import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from aiokafka.structs import ConsumerRecord
-
     from connector.kafka.connection import KafkaConnection
+    from connector.types import Record
 
 log = structlog.get_logger()
 
@@ -69,6 +69,7 @@ class KafkaSource:
         self._connection = connection
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
+        self._fetcher: Fetcher | None = None
         self._ownership: Ownership | None = None
         self._unplaced: frozenset[TopicPartition] = frozenset()
         self._rebalances = 0
@@ -79,6 +80,7 @@ class KafkaSource:
         self._consumer = await connected(
             self._new_consumer, AIOKafkaConsumer.stop, f"joining the group {self._settings.group_id}"
         )
+        self._fetcher = Fetcher(self._consumer, next(iter(self._settings.starts)))
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         settings = self._settings
@@ -106,29 +108,16 @@ class KafkaSource:
 
         Raises KafkaUnavailable where the broker refuses.
         """
+        wanted = [TopicPartition(each.topic, each.number) for each in partitions]
         try:
             await self._place()
-            found = await self._fetch(partitions, room, seconds)
+            try:
+                return await self._fetching().fetch(wanted, room, seconds)
+            except OffsetOutOfRangeError as error:
+                await self._return_to_range(error.args[0])
+                return []
         except (KafkaError, TimeoutError) as error:
             raise KafkaUnavailable(f"reading: {type(error).__name__}: {error}") from error
-        return [record_of(each) for records in found.values() for each in records]
-
-    async def _fetch(
-        self, partitions: Collection[Partition], room: int, seconds: float
-    ) -> Mapping[TopicPartition, list[ConsumerRecord[Any, Any]]]:
-        wanted = [TopicPartition(each.topic, each.number) for each in partitions] if room else []
-        # A partition that cannot exist keeps the poll alive and leaves what is prefetched where it is, where a pause
-        # would throw it away.
-        nothing = [] if wanted else [TopicPartition(next(iter(self._settings.starts)), -1)]
-        wait = int(seconds * 1000) if wanted else 0
-        try:
-            found: Mapping[TopicPartition, list[ConsumerRecord[Any, Any]]] = await self._started().getmany(
-                *wanted, *nothing, timeout_ms=wait, max_records=max(1, room)
-            )
-        except OffsetOutOfRangeError as error:
-            await self._return_to_range(error.args[0])
-            return {}
-        return found
 
     async def commit(self, offsets: Mapping[Partition, int]) -> bool:
         """Commits; False if the group has moved on and these offsets are no longer ours. Raises KafkaUnavailable."""
@@ -161,6 +150,8 @@ class KafkaSource:
         """Called in the rebalance, while heartbeats go on."""
         self._rebalances += 1
         self._unplaced = frozenset()
+        if self._fetcher is not None:
+            self._fetcher.end()
         if self._ownership is not None:
             await self._ownership.revoked()
 
@@ -168,14 +159,12 @@ class KafkaSource:
         """Settles where each newly assigned partition begins, then hands it over."""
         if not self._unplaced:
             return
-        consumer, rebalances = self._started(), self._rebalances
+        rebalances = self._rebalances
         async with asyncio.timeout(START_SECONDS):
             positions = {each: await self._position_of(each) for each in self._unplaced}
         if self._rebalances != rebalances or self._ownership is None:
             return  # these positions are of an epoch that is over
-        for each, position in positions.items():
-            # Also where the consumer is to begin anyway: what it gave out before now was nobody's, and was dropped.
-            consumer.seek(each, position)
+        self._fetching().begin(positions)
         self._unplaced = frozenset()
         self._ownership.assigned(
             {Partition(each.topic, each.partition): position for each, position in positions.items()}
@@ -216,7 +205,7 @@ class KafkaSource:
             beginnings = await consumer.beginning_offsets(list(positions))
         for each, position in positions.items():
             beginning = beginnings[each]
-            consumer.seek(each, beginning)
+            self._fetching().move(each, beginning)
             # A topic that was made anew is shorter than what was committed; what it held before cannot be counted.
             lost = max(0, beginning - position)
             log.error(
@@ -234,6 +223,11 @@ class KafkaSource:
             raise KafkaUnavailable("the consumer is not started")
         return self._consumer
 
+    def _fetching(self) -> Fetcher:
+        if self._fetcher is None:
+            raise KafkaUnavailable("the consumer is not started")
+        return self._fetcher
+
 
 class _Listener(ConsumerRebalanceListener):
     def __init__(self, source: KafkaSource) -> None:
@@ -244,16 +238,3 @@ class _Listener(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._source.on_assigned(assigned)
-
-
-def record_of(found: ConsumerRecord[Any, Any]) -> Record:
-    """A record as aiokafka gives it, as a value of ours."""
-    return Record(
-        topic=found.topic,
-        partition=found.partition,
-        offset=found.offset,
-        timestamp_ms=found.timestamp,
-        key=found.key,
-        value=found.value,
-        headers=tuple(found.headers),
-    )

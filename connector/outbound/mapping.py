@@ -1,7 +1,7 @@
 """What a record becomes: an event for SEEN, something to be skipped, or a dead letter that says why.
 
 Rules, in order; the first that applies decides:
- 1. A record over the size limit is not parsed.
+ 1. What Kafka's client could not decode, and a record over the size limit, is not parsed.
  2. Neither key nor value is an empty record; a null value alone is a tombstone.
  3. The value is one JSON object, as RFC 8259 has it, whose numbers survive being written again.
  4. `where` decides whether it is meant for SEEN.
@@ -56,6 +56,8 @@ class Mapping:
 
     def read(self, record: Record) -> Event | Unsendable | Skipped:
         """What `record` becomes. Never raises: whatever the bytes are, there is an answer."""
+        if record.unreadable:
+            return Unsendable(Reason.UNREADABLE, record.unreadable)
         if record.value is None:
             return self._without_value(record)
         if len(record.value) > self.max_record_bytes:

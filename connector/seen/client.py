@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from connector.seen.verdict import Exchange, Fault, NoResponse, Response
 
@@ -39,9 +40,16 @@ class SeenEndpoint:
     max_connections: int
 
     @property
-    def data_url(self) -> str:
+    def data_url(self) -> URL:
         """The URL of create data; an item's is below it (SEEN API 2.0, create data)."""
-        return f"{self.base_url.rstrip('/')}/v1/workspaces/{quote(self.workspace_id, safe='')}/data"
+        return URL(f"{self.base_url.rstrip('/')}/v1/workspaces/{quote(self.workspace_id, safe='')}/data")
+
+    def item_url(self, item_id: str) -> URL:
+        """The URL of the item with the id `item_id` (SEEN API 2.0, read one item)."""
+        segment = quote(item_id, safe="")
+        if item_id in (".", ".."):
+            segment = segment.replace(".", "%2E")  # as they are, they would be steps in the path
+        return URL(f"{self.data_url}/{segment}", encoded=True)
 
 
 class _Body(aiohttp.BytesPayload):
@@ -96,11 +104,9 @@ class SeenClient:
 
     async def get(self, item_id: str, permit: Permit) -> Exchange:
         """GETs the item with the id `item_id`."""
-        return await self._exchange(
-            "GET", f"{self._endpoint.data_url}/{quote(item_id, safe='')}", None, permit
-        )
+        return await self._exchange("GET", self._endpoint.item_url(item_id), None, permit)
 
-    async def _exchange(self, method: str, url: str, payload: _Body | None, permit: Permit) -> Exchange:
+    async def _exchange(self, method: str, url: URL, payload: _Body | None, permit: Permit) -> Exchange:
         if self._session is None:
             raise RuntimeError("the client is not started")
         headers = {"Authorization": await self._credentials.authorization(), "Accept": "application/json"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import KafkaSource, SourceSettings
@@ -154,3 +155,40 @@ async def test_regression_a_partition_that_is_added_is_read_from_its_beginning_w
         await eventually(lambda: len(second.read) == 5, "what came meanwhile is read", 30)
     assert second.gaps == []
     assert {record.partition for record in second.read} == {1}
+
+
+class NotUtf8(str):
+    """A header's name as clients of other languages may write it."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+async def test_a_record_that_cannot_be_decoded_is_handed_out_without_content_and_so_is_the_rest_of_its_batch(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The builder in C takes only names that are UTF-8.
+    builder = "aiokafka.producer.message_accumulator.DefaultRecordBatchBuilder"
+    monkeypatch.setattr(builder, _DefaultRecordBatchBuilderPy)
+    connection, topic = KafkaConnection(kafka), f"{prefix}events"
+    await prepare_topics(connection, [topic], NewTopics(2, -1))
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    for partition, numbers in ((0, range(6)), (0, range(6, 9)), (1, range(6))):
+        batch = producer.create_batch()
+        for number in numbers:
+            name = NotUtf8("name") if (partition, number) == (0, 2) else "name"
+            batch.append(key=b"k", value=b"%d" % number, timestamp=None, headers=[(name, b"x")])
+        await (await producer.send_batch(batch, topic, partition=partition))
+    await producer.stop()
+    owner = Owner()
+    source = KafkaSource(connection, SourceSettings(f"{prefix}group", {topic: "earliest"}, 10.0))
+    async with reading(source, owner):
+        await eventually(lambda: len(owner.read) >= 15, "all of both partitions is read", 30)
+    assert owner.gaps == []
+    assert len(owner.read) == 15
+    unreadable = {(each.partition, each.offset) for each in owner.read if each.unreadable}
+    assert unreadable == {(0, 2), (0, 3), (0, 4), (0, 5)}  # aiokafka decodes a batch from its start
+    assert all(each.value == b"%d" % each.offset for each in owner.read if not each.unreadable)

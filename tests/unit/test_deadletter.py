@@ -196,3 +196,13 @@ def test_a_callback_without_its_body_names_size_and_digest() -> None:
     assert story_of(letter)["value"] == "omitted"
     assert story_of(letter)["value-size"] == "6"
     assert story_of(letter)["value-sha256"] == hashlib.sha256(b"<xml/>").hexdigest()
+
+
+def test_a_record_that_could_not_be_decoded_has_a_dead_letter_that_says_so() -> None:
+    record = Record("events", 0, 7, 0, None, None, unreadable="a header's name is no UTF-8")
+    outcome = Outcome(kind=OutcomeKind.REJECTED, reason=Reason.UNREADABLE, detail=record.unreadable)
+    letter = dead_letter(record, outcome, workspace="acme", version="0")
+    headers = dict(letter.headers)
+    assert letter.value == b""
+    assert headers["seen-dead-letter-value"] == b"unreadable"
+    assert headers["seen-dead-letter-origin-offset"] == b"7"

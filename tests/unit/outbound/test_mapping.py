@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jmespath
@@ -417,3 +418,8 @@ def test_a_value_is_parsed_as_the_object_that_it_is_or_has_a_reason(value: bytes
         )
     else:
         assert parsed == orjson.loads(value)
+
+
+def test_a_record_that_could_not_be_decoded_is_refused_and_never_taken_for_an_empty_one() -> None:
+    found = mapping(tombstones="skip").read(replace(record(None, None), unreadable="no UTF-8"))
+    assert (refusal(found).reason, refusal(found).detail) == (Reason.UNREADABLE, "no UTF-8")

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from yarl import URL
 
 from connector.config.secrets import Redactor
 from connector.sandbox.emulator import Fault, Quota
@@ -174,10 +175,10 @@ async def test_a_retry_after_is_read_from_the_answer(
 # Look-ups
 
 
+@pytest.mark.parametrize("key", ["a/b?c#d%20 é..", ".", "..", "%2E", "+"])
 async def test_an_item_is_looked_up_by_its_id_whatever_characters_it_has(
-    seen: SeenClient, emulator: Emulator, permit: Permit
+    seen: SeenClient, emulator: Emulator, permit: Permit, key: str
 ) -> None:
-    key = "a/b?c#d%20 é.."
     await seen.create(orjson.dumps({"id": key, "name": "Kari"}), Permit())
     assert sight(await seen.get(key, permit), {"id": key, "name": "Kari"}).reason is Reason.FOUND
     assert sight(await seen.get(key, permit), {"id": key, "name": "Ola"}).reason is Reason.NOT_FOUND
@@ -446,7 +447,7 @@ async def test_no_secret_is_in_the_detail_of_a_request_that_got_no_answer(permit
     ],
 )
 def test_data_has_the_address_that_seen_documents(base_url: str, workspace: str, url: str) -> None:
-    assert SeenEndpoint(base_url, workspace, 30, 1).data_url == url
+    assert SeenEndpoint(base_url, workspace, 30, 1).data_url == URL(url, encoded=True)
 
 
 # Retry-After
