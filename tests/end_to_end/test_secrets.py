@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,32 @@ from connector.sandbox.emulator import Fault
 from tests.end_to_end.deployment import CALLBACK_TOKEN, SEEN_TOKEN, eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from connector.sandbox.emulator import Emulator
     from tests.end_to_end.deployment import Deployment
 
 PASSWORD = "pass word/åß&5521"
-SECRETS = (SEEN_TOKEN, CALLBACK_TOKEN, PASSWORD, base64.b64encode(f"seen:{PASSWORD}".encode()).decode())
+IN_FILES = {"seen": "seen-token-in-a-file-1", "callback": "key-in-a-file-1", "rotated": "key-in-a-file-2"}
+SECRETS = (
+    SEEN_TOKEN,
+    CALLBACK_TOKEN,
+    PASSWORD,
+    base64.b64encode(f"seen:{PASSWORD}".encode()).decode(),
+    *IN_FILES.values(),
+)
+CUSTOMER = "kari.nordmann@example.com"
+START = (
+    "POST /callbacks/acme HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    f"Authorization: Bearer {CALLBACK_TOKEN}"
+)
+MALFORMED = (
+    (f'{START}\r\nContent-Length: 10\r\n\r\n{{"id":"1"}}', f'{{"email": "{CUSTOMER}"}}\r\n\r\n'),
+    (f"{START}\x00\r\n\r\n",),
+    (f"{CUSTOMER}\r\n\r\n",),
+)
+"""What no HTTP client sends, packet by packet."""
+
 ECHOES = (
     Fault(
         act="answer",
@@ -38,6 +60,7 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
     deployment.connector["logging"] = {"level": level}
     deployment.workspace("acme", seen={"timeout_seconds": 0.5})
     deployment.workspace("bravo", callback={"auth": {"basic": {"username": "seen", "password": PASSWORD}}})
+    key = in_files(deployment)
     for number, echo in enumerate(ECHOES):
         seen.fail(echo_for(echo, str(number)))
     pages = []
@@ -51,6 +74,13 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
             assert await deployment.call(body, token=CALLBACK_TOKEN + "x") == 401
         await call_with_basic(deployment, PASSWORD, 200)
         await call_with_basic(deployment, PASSWORD + "x", 401)
+        await call_with_key(deployment, IN_FILES["callback"], 200)
+        key.write_text(IN_FILES["rotated"])
+        await call_with_key(deployment, IN_FILES["rotated"], 200)
+        await call_with_key(deployment, IN_FILES["callback"], 401)
+        for packets in MALFORMED:
+            await call_in_packets(deployment, packets)
+        await deployment.produce({"value": b'{"id": "1"}'}, topic=deployment.topic("events", "charlie"))
         seen.set_tokens("acme", "another")
         await deployment.produce({"value": b'{"id": "after"}'})
 
@@ -63,12 +93,66 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
         assert await deployment.stop() == 0
 
     written = [deployment.log_path.read_bytes(), *pages]
-    for workspace in ("acme", "bravo"):
+    for workspace in ("acme", "bravo", "charlie"):
         for role in ("outcomes", "dead_letters", "videos"):
             written += [repr(record).encode() for record in await deployment.read(role, workspace)]
     assert len(written) > 10
-    for secret in SECRETS:
+    for secret in (*SECRETS, CUSTOMER):
         assert not [text[:2000] for text in written if secret.encode() in text]
+
+
+async def test_kafka_s_password_is_in_no_log_line_or_page_of_a_connector_that_it_does_not_let_in(
+    deployment: Deployment,
+) -> None:
+    deployment.connector["kafka"] |= {
+        "security_protocol": "SASL_PLAINTEXT",  # the broker does not speak that
+        "sasl_username": "seen",
+        "sasl_password": PASSWORD,
+    }
+    deployment.connector["logging"] = {"level": "debug"}
+    deployment.workspace()
+    async with deployment:
+        await eventually(lambda: len(deployment.log()) >= 5, "connecting fails")
+        pages = [(await deployment.get(path))[1] for path in ("/readyz", "/metrics", "/status")]
+    for text in (deployment.log_path.read_bytes(), *pages):
+        assert PASSWORD.encode() not in text
+        assert orjson.dumps(PASSWORD)[1:-1] not in text
+
+
+def in_files(deployment: Deployment) -> Path:
+    """A third workspace, whose secrets are in files; returns the file of its callbacks' key. SEEN does not know it."""
+    for name in ("seen", "callback"):
+        (deployment.directory / name).write_text(IN_FILES[name])
+    deployment.workspace(
+        "charlie",
+        seen={"auth": {"bearer_token_file": str(deployment.directory / "seen")}},
+        callback={"auth": {"token_file": str(deployment.directory / "callback"), "header": "X-Api-Key"}},
+    )
+    return deployment.directory / "callback"
+
+
+async def call_with_key(deployment: Deployment, key: str, expected: int) -> None:
+    url = f"{deployment.listener_url}/callbacks/charlie"
+    body = {"id": "3", "player_url": "p.example/3"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json=body, headers={"X-Api-Key": key}) as answer,
+    ):
+        assert answer.status == expected
+
+
+async def call_in_packets(deployment: Deployment, packets: tuple[str, ...]) -> None:
+    """Sends them, and reads what is answered until the listener closes the connection."""
+    host, port = deployment.listener_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for packet in packets:
+        writer.write(packet.encode())
+        await writer.drain()
+        await asyncio.sleep(0.3)
+    async with asyncio.timeout(10):
+        while await reader.read(65_536):
+            pass
+    writer.close()
 
 
 def echo_for(fault: Fault, item: str) -> Fault:

@@ -1,0 +1,83 @@
+"""The process around its workspaces: one that dies is started again and said, and the others do not notice."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from connector.app import App
+from connector.config.load import load
+from connector.errors import KafkaUnavailable
+from connector.workspace import Workspace
+from tests.end_to_end.deployment import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONFIG = Path(__file__).parents[2] / "config"
+ENVIRON = {
+    "SEEN_ACME_TOKEN": "token-of-seen",
+    "ACME_CALLBACK_TOKEN": "token-of-callbacks",
+    "LISTENER_HOST": "127.0.0.1",
+    "LISTENER_PORT": "0",
+    "ADMIN_PORT": "0",
+}
+Deaths = dict[str, list[Exception]]
+
+
+@pytest.fixture
+def deaths(monkeypatch: pytest.MonkeyPatch) -> Deaths:
+    """What each workspace dies of, run by run; where nothing is left it lives."""
+    deaths: Deaths = {}
+
+    async def run(workspace: Workspace, stop: asyncio.Event, drain_seconds: Callable[[], float]) -> None:
+        if deaths.get(workspace.name):
+            raise deaths[workspace.name].pop(0)
+        await stop.wait()
+
+    monkeypatch.setattr(Workspace, "run", run)
+    return deaths
+
+
+@pytest.fixture
+def app(tmp_path: Path, deaths: Deaths) -> App:
+    folder = shutil.copytree(CONFIG, tmp_path / "config")
+    acme = (folder / "workspaces" / "acme.yaml").read_text()
+    bravo = acme.replace("name: acme", "name: bravo").replace("3c90c3cc", "4c90c3cc")
+    (folder / "workspaces" / "bravo.yaml").write_text(bravo)
+    return App(load(folder, ENVIRON), str)
+
+
+@pytest.mark.parametrize(
+    ("death", "why"),
+    [
+        (ExceptionGroup("pump", [ExceptionGroup("dispatch", [KeyError("a bug")])]), "died of KeyError"),
+        (KafkaUnavailable("joining the group: no answer"), "joining the group: no answer"),
+    ],
+)
+async def test_a_workspace_that_dies_says_of_what_and_is_started_again_while_the_others_live(
+    app: App, deaths: Deaths, death: Exception, why: str
+) -> None:
+    deaths["acme"] = [death, death]
+    stop = asyncio.Event()
+    running = asyncio.create_task(app.run(stop))
+    try:
+        await eventually(lambda: app.unready()["acme"] == why, "the death is said", 10)
+        assert app.unready()["bravo"] == "starting"
+        await eventually(lambda: restarts(app, "acme") == 2, "it was started again, and died again", 10)
+        assert restarts(app, "bravo") == 0
+        assert app.alive()
+    finally:
+        stop.set()
+        async with asyncio.timeout(10):
+            await running
+
+
+def restarts(app: App, workspace: str) -> float:
+    series = f'seen_connector_workspace_restarts_total{{workspace="{workspace}"}} '
+    (line,) = [line for line in app.exposition().decode().splitlines() if line.startswith(series)]
+    return float(line.removeprefix(series))
