@@ -111,6 +111,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """The offset that is read next after a restart, and the text that travels with it."""
+
+    offset: int
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What is to be published: the bytes of a Kafka record that has no coordinates yet."""
 

@@ -7,23 +7,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connector.delivery.commitdata import decode, encode
 from connector.delivery.offsets import OffsetTracker
+from connector.types import Commit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
+    from connector.delivery.commitdata import CommitData
     from connector.types import Partition
 
 
 class Assignment:
     """One epoch of all our partitions."""
 
-    def __init__(self, positions: Mapping[Partition, int]) -> None:
-        """`positions` are the offsets that will be read first; empty while nothing is ours."""
-        self.trackers = {partition: OffsetTracker(position) for partition, position in positions.items()}
+    def __init__(self, commits: Mapping[Partition, Commit]) -> None:
+        """`commits` are what will be read first, and what was said beyond it; empty while nothing is ours."""
+        self.trackers = {
+            partition: OffsetTracker(commit.offset, decode(commit.metadata, commit.offset))
+            for partition, commit in commits.items()
+        }
         # Nothing counts as committed yet, the start positions neither: where there was no commit, the start that was
         # chosen is committed at once, so that it holds for what arrives while we are away.
-        self._committed: dict[Partition, int] = {}
+        self._committed: dict[Partition, Commit] = {}
+        self._promising: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
 
     def end(self) -> None:
@@ -40,17 +47,34 @@ class Assignment:
         """The partitions whose span of uncommitted offsets is below `span`."""
         return [partition for partition, tracker in self.trackers.items() if tracker.span < span]
 
-    def to_commit(self) -> dict[Partition, int]:
-        """The watermarks that differ from what was committed."""
-        return {
-            partition: tracker.watermark
-            for partition, tracker in self.trackers.items()
-            if self._committed.get(partition) != tracker.watermark
-        }
+    def to_commit(self, ahead: int, waiting: Mapping[Partition, Collection[int]]) -> dict[Partition, Commit]:
+        """What differs from what was committed: watermarks, and what is said beyond them.
 
-    def committed(self, offsets: Mapping[Partition, int]) -> None:
-        """Notes what Kafka has acknowledged."""
-        self._committed.update(offsets)
+        `waiting` are the offsets of events that may not leave before; `ahead` more offsets may leave afterwards.
+        """
+        return self._changed(
+            {each: tracker.beyond(ahead, waiting.get(each, ())) for each, tracker in self.trackers.items()}
+        )
+
+    def to_commit_at_the_end(self) -> dict[Partition, Commit]:
+        """The same, for the last commit of the epoch."""
+        return self._changed({each: tracker.at_the_end() for each, tracker in self.trackers.items()})
+
+    def _changed(self, said: Mapping[Partition, CommitData]) -> dict[Partition, Commit]:
+        self._promising = {each: data.started_below for each, data in said.items()}
+        commits = {}
+        for each, data in said.items():
+            watermark = self.trackers[each].watermark
+            commit = Commit(watermark, encode(data, watermark))
+            if self._committed.get(each) != commit:
+                commits[each] = commit
+        return commits
+
+    def committed(self, commits: Mapping[Partition, Commit]) -> None:
+        """Notes what Kafka has acknowledged, of what was to be committed last."""
+        self._committed.update(commits)
+        for each in commits:
+            self.trackers[each].promised = self._promising[each]
 
     def ends_at(self, ends: Mapping[Partition, int]) -> None:
         """Notes the offsets after the last records, for the lag."""

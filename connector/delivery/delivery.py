@@ -70,11 +70,12 @@ class Delivery:
         "event",
         "first_attempt_at",
         "last_attempt_at",
+        "not_before",
         "tracker",
     )
 
-    def __init__(self, event: Event, tracker: OffsetTracker) -> None:
-        """`tracker` is that of the epoch in which the event was read."""
+    def __init__(self, event: Event, tracker: OffsetTracker, *, in_doubt: bool = False) -> None:
+        """`tracker` is that of the epoch in which the event was read; `in_doubt`: a predecessor may have sent it."""
         self.event = event
         self.tracker = tracker
         self.attempts = 0
@@ -84,8 +85,10 @@ class Delivery:
         self._failing_since: float | None = None
         self._suspended_before = 0.0
         self._refused_at: float | None = None
-        self._in_doubt = False
-        self._was_in_doubt = False
+        self._in_doubt = self._was_in_doubt = in_doubt
+        self.not_before = 0.0
+        if in_doubt:
+            tracker.sent(event.record.offset)
         self._rejected: Reject | None = None
 
     @property
@@ -100,6 +103,7 @@ class Delivery:
 
     def begin_attempt(self, wall: float) -> None:
         """Counts a try that leaves at `wall`, in Unix seconds."""
+        self.tracker.sent(self.event.record.offset)
         self.attempts += 1
         self.last_attempt_at = wall
         if self.first_attempt_at is None:
@@ -116,10 +120,23 @@ class Delivery:
         detail = f"the event is {age:.0f} s old, ttl_seconds is {policy.ttl_seconds:g}"
         return self._outcome(OutcomeKind.EXPIRED, Reject(reason=Reason.TOO_OLD, detail=detail))
 
+    @property
+    def may_leave(self) -> bool:
+        """Whether a successor would know that it may have left."""
+        return self.event.record.offset < self.tracker.promised
+
     def after(
         self, finding: Verdict | Sighting, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
     ) -> Step:
         """What `finding` leads to. Tells `suspension` what it says of the workspace."""
+        step = self._after(finding, attempt, suspension, policy)
+        if isinstance(step, Again) and not self._in_doubt:
+            self.tracker.answered(self.event.record.offset)
+        return step
+
+    def _after(
+        self, finding: Verdict | Sighting, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
+    ) -> Step:
         match finding:
             case Accepted():
                 suspension.accepted(attempt.sent_at, attempt.ended_at)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from connector.delivery.delivery import Again, Delivery
 from connector.delivery.lanes import Lanes
 from connector.delivery.request import Requests
-from connector.types import Outcome, OutcomeKind
+from connector.types import Outcome, OutcomeKind, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -46,6 +46,8 @@ class Dispatcher:
         self._requests = Requests(workspace, path, clock, metrics, chance)
         self._on_settled = on_settled
         self._lanes: Lanes[Delivery] = Lanes()
+        self._waiting: list[Delivery] = []
+        self.must_commit = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._wake = asyncio.Event()
@@ -55,6 +57,8 @@ class Dispatcher:
 
     def submit(self, delivery: Delivery) -> None:
         """Takes on `delivery`: it leaves after those of its key, when there is a slot."""
+        if delivery.in_doubt:
+            delivery.not_before = self._clock.monotonic() + self._path.policy.look_up_after_seconds
         self._lanes.submit(delivery)
         self._wake.set()
 
@@ -92,7 +96,34 @@ class Dispatcher:
             await asyncio.wait(late)
             cut_off += len(late)
         self._lanes.clear()
+        self._waiting.clear()
         return cut_off
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether what is in doubt is looked up before it is sent again."""
+        return self._path.policy.look_up_in_doubt
+
+    @property
+    def ahead(self) -> int:
+        """How many offsets beyond what has left a commit promises, so that sending does not wait for each commit."""
+        return self._path.max_in_flight
+
+    @property
+    def waiting(self) -> dict[Partition, list[int]]:
+        """The offsets of the events that may leave after a commit has promised it."""
+        offsets: dict[Partition, list[int]] = {}
+        for delivery in self._waiting:
+            record = delivery.event.record
+            offsets.setdefault(Partition(record.topic, record.partition), []).append(record.offset)
+        return offsets
+
+    def committed(self) -> None:
+        """A commit was acknowledged: what waited for it is looked at again."""
+        waiting, self._waiting = self._waiting, []
+        for delivery in waiting:
+            self._lanes.put_back(delivery, 0.0)
+        self._wake.set()
 
     def resume(self) -> None:
         """Sends again, after a drain."""
@@ -102,7 +133,8 @@ class Dispatcher:
     def _due(self) -> float | None:
         """When something may leave, in monotonic seconds; None if something must happen first."""
         time = self._lanes.next_time()
-        if time is None or self._halted or self.in_flight >= self._path.max_in_flight:
+        busy = self.in_flight >= self._path.max_in_flight or len(self._waiting) >= self._path.max_in_flight
+        if time is None or self._halted or busy:
             return None
         if self._path.suspension.state is None:
             return time
@@ -112,6 +144,9 @@ class Dispatcher:
         while True:
             self._wake.clear()
             due, now = self._due(), self._clock.monotonic()
+            if due is not None and due <= now:
+                self._set_aside(now)
+                due = self._due()
             if due is not None and due <= now:
                 return
             try:
@@ -126,6 +161,7 @@ class Dispatcher:
         due = self._due()
         if due is None or due > now:
             return []
+        self._set_aside(now)
         batch: list[Delivery] = []
         limit = 1 if probe else self._path.destination.max_items
         while len(batch) < limit and (head := self._lanes.peek(now)) is not None:
@@ -138,7 +174,21 @@ class Dispatcher:
             batch.append(head)
             if head.in_doubt:
                 break
+            self._set_aside(now)
         return batch
+
+    def _set_aside(self, now: float) -> None:
+        """Takes away the heads whose turn it is and that may not leave yet: before a commit, or before their time."""
+        while len(self._waiting) < self._path.max_in_flight and (head := self._lanes.peek(now)) is not None:
+            if not head.may_leave:
+                self._lanes.take(now)
+                self._waiting.append(head)
+                self.must_commit.set()
+            elif head.not_before > now:
+                self._lanes.take(now)
+                self._lanes.put_back(head, head.not_before)
+            else:
+                return
 
     def _send(self, batch: list[Delivery], slot: Permit, *, probe: bool) -> None:
         self.in_flight += 1

@@ -5,21 +5,42 @@ Rules:
  2. Offsets start in rising order; they may have gaps (compaction, transaction markers).
  3. The watermark is the lowest offset that is started and not settled, else the last started plus one.
  4. Everything below the watermark is settled, so the watermark never falls.
+ 5. What a predecessor has settled beyond its watermark is passed over; what it may have sent is in doubt.
+ 6. An event may leave only below what was promised in an acknowledged commit, so a successor knows what may have left.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from connector.delivery.commitdata import CommitData
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class OffsetTracker:
     """The started and settled offsets of one epoch of one partition. Every operation takes constant time."""
 
-    __slots__ = ("_ended", "_next", "_unsettled", "unsettled_bytes")
+    __slots__ = (
+        "_ended",
+        "_highest_sent",
+        "_known",
+        "_next",
+        "_sent",
+        "_unsettled",
+        "promised",
+        "unsettled_bytes",
+    )
 
-    def __init__(self, position: int) -> None:
-        """`position` is the offset that will be read first."""
+    def __init__(self, position: int, known: CommitData | None = None) -> None:
+        """`position` is the offset that will be read first; `known` is what the commit said of those beyond it."""
         self._next = position
+        self._known = known or CommitData(frozenset(), frozenset(), position)
+        self._sent: set[int] = set()
+        self._highest_sent = position - 1
+        self.promised = position
         # An OrderedDict finds its first key in constant time, where a dict walks over all that were removed before it.
         self._unsettled: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self.unsettled_bytes = 0
@@ -39,8 +60,53 @@ class OffsetTracker:
     def settle(self, offset: int) -> None:
         """Notes that the outcome of `offset` is durable. Nothing once the epoch has ended; else KeyError if not started."""
         if not self._ended:
+            self._sent.discard(offset)
             _, size = self._unsettled.pop(offset)
             self.unsettled_bytes -= size
+
+    def pass_over(self, offset: int) -> bool:
+        """Whether a predecessor has settled `offset`; then it counts as read and settled here too."""
+        if offset not in self._known.settled:
+            return False
+        self._next = offset + 1
+        return True
+
+    def is_in_doubt(self, offset: int) -> bool:
+        """Whether a predecessor may have sent `offset`, and did not settle it."""
+        return offset < self._known.started_below or offset in self._known.in_doubt
+
+    def sent(self, offset: int) -> None:
+        """A request for `offset` leaves: until `answered`, SEEN may have it."""
+        self._sent.add(offset)
+        self._highest_sent = max(self._highest_sent, offset)
+
+    def answered(self, offset: int) -> None:
+        """SEEN does not have `offset`, for certain."""
+        self._sent.discard(offset)
+
+    def beyond(self, ahead: int, waiting: Iterable[int]) -> CommitData:
+        """What a commit now says beyond the watermark. Events up to the last of `waiting`, and `ahead` offsets more, may
+        leave once it is acknowledged.
+        """
+        watermark = self.watermark
+        reached = max(watermark, self._highest_sent + 1, *(offset + 1 for offset in waiting))
+        started_below = max(reached + ahead, self.promised, self._known.started_below)
+        return CommitData(self._settled_from(watermark), self._unanswered(watermark), started_below)
+
+    def at_the_end(self) -> CommitData:
+        """What the last commit of an epoch says: nothing leaves any more."""
+        watermark = self.watermark
+        return CommitData(self._settled_from(watermark), self._unanswered(watermark), watermark)
+
+    def _settled_from(self, watermark: int) -> frozenset[int]:
+        here = (offset for offset in range(watermark, self._next) if offset not in self._unsettled)
+        return frozenset(here) | {offset for offset in self._known.settled if offset >= self._next}
+
+    def _unanswered(self, watermark: int) -> frozenset[int]:
+        """What may be with SEEN: sent by us, or by a predecessor and not read or not looked up yet."""
+        unread = {offset for offset in self._known.in_doubt if offset >= self._next}
+        unread |= set(range(max(watermark, self._next), self._known.started_below)) - self._known.settled
+        return frozenset(self._sent | unread)
 
     def end(self) -> None:
         """Ends the epoch: from now on the watermark stands still, and late completions count for nothing."""

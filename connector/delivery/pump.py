@@ -19,7 +19,7 @@ import structlog
 from connector.delivery.assignment import Assignment
 from connector.delivery.delivery import Delivery
 from connector.errors import KafkaUnavailable
-from connector.types import Event, Partition, Skipped, Unsendable
+from connector.types import Commit, Event, Partition, Skipped, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -48,7 +48,7 @@ class Source(Protocol):
         """At most `room` records of `partitions`, within `seconds`. Raises KafkaUnavailable."""
         ...
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+    async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
         """Commits; False if these partitions are no longer ours. Raises KafkaUnavailable."""
         ...
 
@@ -132,20 +132,21 @@ class Pump:
                 loop.cancel()
         try:
             async with asyncio.timeout(_LAST_COMMIT_SECONDS):
-                await self._commit(self.assignment)
+                await self._commit(self.assignment, at_the_end=True)
         except TimeoutError:
             log.warning("stopped_without_commit", workspace=self._workspace)
         self._end_epoch()
 
     # What the source tells: connector.kafka.source.Ownership
 
-    def assigned(self, positions: Mapping[Partition, int]) -> None:
-        """Begins an epoch for each partition, at its position."""
-        self.assignment = Assignment(positions)
+    def assigned(self, commits: Mapping[Partition, Commit]) -> None:
+        """Begins an epoch for each partition, at its commit."""
+        self.assignment = Assignment(commits)
         if self._dispatcher is not None:
             self._dispatcher.resume()
+            self._dispatcher.must_commit.set()  # nothing may leave before the first commit
         self._room.set()
-        log.info("partitions_assigned", workspace=self._workspace, partitions=sorted(map(str, positions)))
+        log.info("partitions_assigned", workspace=self._workspace, partitions=sorted(map(str, commits)))
 
     async def revoked(self) -> None:
         """Ends all epochs: drains, commits, drops the rest."""
@@ -155,7 +156,7 @@ class Pump:
             self._note_cut_off(await self._dispatcher.drain(_REVOKE_SECONDS))
         # Before the commit: records are handed out while it is made, and those come again.
         ended = self._end_epoch()
-        await self._commit(ended)
+        await self._commit(ended, at_the_end=True)
         log.info("partitions_revoked", workspace=self._workspace)
 
     def moved(self, partition: Partition, position: int, lost: int) -> None:
@@ -204,11 +205,14 @@ class Pump:
         tracker = self.assignment.trackers.get(Partition(record.topic, record.partition))
         if tracker is None or self._dispatcher is None:
             return  # revoked between the fetch and here: whoever has the partition now reads it
+        if tracker.pass_over(record.offset):
+            return
         tracker.start(record.offset, record.timestamp_ms, record.size)
         self._metrics.records_read.inc()
         match self._readers[record.topic].read(record):
             case Event() as event:
-                self._dispatcher.submit(Delivery(event, tracker))
+                in_doubt = self._dispatcher.looks_up and tracker.is_in_doubt(record.offset)
+                self._dispatcher.submit(Delivery(event, tracker, in_doubt=in_doubt))
             case Skipped(reason):
                 self._settler.skip(record, reason, tracker)
             case Unsendable() as fault:
@@ -223,20 +227,38 @@ class Pump:
 
     async def _commit_forever(self) -> None:
         while True:
-            await asyncio.sleep(_COMMIT_SECONDS)
+            await self._until_commit()
             await self._commit(self.assignment)
 
-    async def _commit(self, assignment: Assignment) -> None:
+    async def _until_commit(self) -> None:
+        if self._dispatcher is None:
+            return
+        try:
+            async with asyncio.timeout(_COMMIT_SECONDS):
+                await self._dispatcher.must_commit.wait()
+        except TimeoutError:
+            return
+        self._dispatcher.must_commit.clear()
+
+    async def _commit(self, assignment: Assignment, *, at_the_end: bool = False) -> None:
         async with self._committing:
-            if not (offsets := assignment.to_commit()):
+            commits = assignment.to_commit_at_the_end() if at_the_end else self._to_commit(assignment)
+            if not commits:
                 return
             try:
-                if await self._source.commit(offsets):
-                    assignment.committed(offsets)
+                if await self._source.commit(commits):
+                    assignment.committed(commits)
+                    if self._dispatcher is not None:
+                        self._dispatcher.committed()
                     return
             except KafkaUnavailable as error:
                 log.warning("commit_failed", workspace=self._workspace, why=str(error))
             self._metrics.commit_failures.inc()
+
+    def _to_commit(self, assignment: Assignment) -> dict[Partition, Commit]:
+        if self._dispatcher is None:
+            return {}
+        return assignment.to_commit(self._dispatcher.ahead, self._dispatcher.waiting)
 
     async def _ask_for_ends_forever(self) -> None:
         while True:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from connector.errors import KafkaUnavailable
 from connector.kafka.connection import START_SECONDS, connected, stopped
 from connector.kafka.fetch import Fetcher
-from connector.types import Partition
+from connector.types import Commit, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _CALL_SECONDS = 10.0
+_STOP_SECONDS = 5.0
 _EARLIEST, _LATEST = "earliest", "latest"
 REBALANCE_SECONDS = 60.0
 """How long the group waits for a member to drain and rejoin."""
@@ -49,8 +51,8 @@ class SourceSettings:
 class Ownership(Protocol):
     """What the source tells its reader."""
 
-    def assigned(self, positions: Mapping[Partition, int]) -> None:
-        """These partitions are ours, in a new epoch; each is read from its position on."""
+    def assigned(self, commits: Mapping[Partition, Commit]) -> None:
+        """These partitions are ours, in a new epoch; each is read from its commit on, or from its chosen start."""
         ...
 
     async def revoked(self) -> None:
@@ -119,9 +121,12 @@ class KafkaSource:
         except (KafkaError, TimeoutError) as error:
             raise KafkaUnavailable(f"reading: {type(error).__name__}: {error}") from error
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
-        """Commits; False if the group has moved on and these offsets are no longer ours. Raises KafkaUnavailable."""
-        commit = {TopicPartition(each.topic, each.number): offset for each, offset in offsets.items()}
+    async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
+        """Commits; False if the group has moved on and these partitions are no longer ours. Raises KafkaUnavailable."""
+        commit = {
+            TopicPartition(each.topic, each.number): (commit.offset, commit.metadata)
+            for each, commit in commits.items()
+        }
         try:
             async with asyncio.timeout(_CALL_SECONDS):
                 await self._started().commit(commit)
@@ -161,33 +166,44 @@ class KafkaSource:
             return
         rebalances = self._rebalances
         async with asyncio.timeout(START_SECONDS):
-            positions = {each: await self._position_of(each) for each in self._unplaced}
+            known = await self._commits()
+            commits = {
+                each: known.get(each) or Commit(await self._position_of(each, known))
+                for each in self._unplaced
+            }
         if self._rebalances != rebalances or self._ownership is None:
             return  # these positions are of an epoch that is over
-        self._fetching().begin(positions)
+        self._fetching().begin({each: commit.offset for each, commit in commits.items()})
         self._unplaced = frozenset()
         self._ownership.assigned(
-            {Partition(each.topic, each.partition): position for each, position in positions.items()}
+            {Partition(each.topic, each.partition): commit for each, commit in commits.items()}
         )
 
-    async def _position_of(self, partition: TopicPartition) -> int:
-        consumer = self._started()
-        committed: int | None = await consumer.committed(partition)
-        if committed is not None:
-            return committed
-        if self._settings.starts[partition.topic] == _LATEST and await self._is_read(partition.topic):
-            # It was added since: all that it holds came after we began.
-            log.info("partition_is_new", topic=partition.topic, partition=partition.partition)
-            return int((await consumer.beginning_offsets([partition]))[partition])
-        return await self._start_of(partition)
+    async def _commits(self) -> dict[TopicPartition, Commit]:
+        """What the group has committed, with what was said beyond: the consumer's own `committed` leaves that out."""
+        group_id = self._settings.group_id
+        admin = await connected(
+            lambda: AIOKafkaAdminClient(**self._connection.arguments()),
+            AIOKafkaAdminClient.close,
+            f"reading the commits of {group_id}",
+        )
+        try:
+            found = await admin.list_consumer_group_offsets(group_id)
+        finally:
+            await stopped(admin.close(), _STOP_SECONDS)
+        return {
+            each: Commit(commit.offset, commit.metadata or "")
+            for each, commit in found.items()
+            if commit.offset >= 0
+        }
 
-    async def _is_read(self, topic: str) -> bool:
-        """Whether the group has committed anything in `topic`: all starts are committed together, at once."""
-        consumer = self._started()
-        for number in consumer.partitions_for_topic(topic) or ():
-            if await consumer.committed(TopicPartition(topic, number)) is not None:
-                return True
-        return False
+    async def _position_of(self, partition: TopicPartition, known: Collection[TopicPartition]) -> int:
+        is_read = any(each.topic == partition.topic for each in known)
+        if self._settings.starts[partition.topic] == _LATEST and is_read:
+            # It was added since, for all starts are committed together, at once: all that it holds came after we began.
+            log.info("partition_is_new", topic=partition.topic, partition=partition.partition)
+            return int((await self._started().beginning_offsets([partition]))[partition])
+        return await self._start_of(partition)
 
     async def _start_of(self, partition: TopicPartition) -> int:
         consumer, start = self._started(), self._settings.starts[partition.topic]

@@ -124,6 +124,13 @@ class Simulation:
         if self._running is not None:
             await self._running
 
+    async def crash(self) -> None:
+        """Ends the engine as `kill -9` would: nothing is drained, committed or said."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            await asyncio.wait([running])
+
     def add(
         self, event_id: str, *, key: str | None = None, age_seconds: float = 0.0, **properties: object
     ) -> Record:

@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
-from connector.types import Message, Partition, Record
+from connector.types import Commit, Message, Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Ownership(Protocol):
     """Who is told of partitions: the pump."""
 
-    def assigned(self, positions: Mapping[Partition, int]) -> None:
-        """These partitions are its own, each from its position on."""
+    def assigned(self, commits: Mapping[Partition, Commit]) -> None:
+        """These partitions are its own, each from its commit on."""
         ...
 
     async def revoked(self) -> None:
@@ -33,7 +33,7 @@ class MemoryTopics:
 
     - `poll_error` and `commit_error` are raised by every poll and commit while they are set, `unreadable` by polls alone.
     - `commit_seconds` is how long a commit takes; `is_fenced` has commits answered as the group does when it has moved on.
-    - `committed` is what the group has committed, `polls` counts the polls, `published` has every message that was
+    - `committed` is what the group has committed, `metadata` what travels with it, `polls` counts the polls, `published` has every message that was
       acknowledged, in order.
     """
 
@@ -44,6 +44,7 @@ class MemoryTopics:
         self.commit_seconds = 0.0
         self.is_fenced = False
         self.committed: dict[Partition, int] = {}
+        self.metadata: dict[Partition, str] = {}
         self.polls = 0
         self.published: list[tuple[str, Message]] = []
         self._log: defaultdict[Partition, list[Record]] = defaultdict(list)
@@ -76,7 +77,9 @@ class MemoryTopics:
     def assign(self, owner: Ownership, *partitions: Partition) -> None:
         """Gives these partitions, and no others, to `owner`, each from its commit on; without one from its beginning."""
         self._positions = {each: self.committed.get(each, self._beginning(each)) for each in partitions}
-        owner.assigned(self._positions)
+        owner.assigned(
+            {each: Commit(offset, self.metadata.get(each, "")) for each, offset in self._positions.items()}
+        )
 
     async def revoke(self, owner: Ownership) -> None:
         """Takes all partitions from `owner`; records are read until it has let go, as with a broker."""
@@ -125,13 +128,14 @@ class MemoryTopics:
             return []
         return found
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+    async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
         """Commits, after `commit_seconds`; raises `commit_error`."""
         await asyncio.sleep(self.commit_seconds)
         if self.commit_error is not None:
             raise self.commit_error
         if not self.is_fenced:
-            self.committed.update(offsets)
+            self.committed.update({each: commit.offset for each, commit in commits.items()})
+            self.metadata.update({each: commit.metadata for each, commit in commits.items()})
         return not self.is_fenced
 
     async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:

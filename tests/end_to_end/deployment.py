@@ -117,6 +117,11 @@ class Deployment:
             code: int = await self._process.wait()
             return code
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+
     def _find_ports(self) -> bool:
         assert self._process is None or self._process.returncode is None, self.log_path.read_text()
         started = [line for line in self.log() if line["event"] == "started"]

@@ -15,7 +15,7 @@ from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import KafkaSource, SourceSettings
 from connector.kafka.topics import NewTopics, prepare_topics
 from connector.kafka.writer import write_records
-from connector.types import Message, Partition
+from connector.types import Commit, Message, Partition
 from tests.end_to_end.deployment import eventually
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ class Owner:
         self.gaps: list[str] = []
         self.epochs = 0
 
-    def assigned(self, positions: Mapping[Partition, int]) -> None:
+    def assigned(self, commits: Mapping[Partition, Commit]) -> None:
         self.epochs += 1
-        self.next = dict(positions)
+        self.next = {each: commit.offset for each, commit in commits.items()}
 
     async def revoked(self) -> None:
         await asyncio.sleep(DRAIN_SECONDS)
         ended, self.next = self.next, {}
         if ended and self.source is not None:
-            await self.source.commit(ended)
+            await self.source.commit({each: Commit(offset) for each, offset in ended.items()})
 
     def moved(self, partition: Partition, position: int, lost: int) -> None:
         raise AssertionError(f"{partition} moved to {position}, {lost} lost")
@@ -143,7 +143,7 @@ async def test_regression_a_partition_that_is_added_is_read_from_its_beginning_w
     source = KafkaSource(connection, settings)
     async with reading(source, first):
         await eventually(lambda: first.next, "the partition is ours", 30)
-        await source.commit(first.next)
+        await source.commit({each: Commit(offset) for each, offset in first.next.items()})
     assert first.next == {Partition(topic, 0): 3}
 
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)

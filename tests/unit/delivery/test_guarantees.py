@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from connector.testing.destination import Finding, Kind
-    from connector.types import Event, Partition
+    from connector.types import Commit, Event, Partition
 
 AWAY = KafkaUnavailable("the broker is away")
 KEYS = ("a", "b", "c", "d")
@@ -65,10 +65,10 @@ CREATES: dict[str, Finding] = {
     "timed out": InDoubt(reason=Reason.TIMED_OUT),
     "conflict": InDoubt(reason=Reason.CONFLICT, status=409),
 }
-SIGHTINGS: dict[str, Finding] = {
-    "created": Accepted(reason=Reason.FOUND, status=200),
-    "bad": Absent(reason=Reason.NOT_FOUND, status=404),
-}
+TAKEN = ("created", "timed out", "conflict")
+"""With these answers SEEN has the event."""
+ABSENT = Absent(reason=Reason.NOT_FOUND, status=404)
+SIGHTINGS: dict[str, Finding] = {"created": Accepted(reason=Reason.FOUND, status=200), "bad": ABSENT}
 """What answers a look-up where a create would be answered so; the others are the same for both."""
 
 
@@ -103,13 +103,14 @@ def steps(*happenings: str) -> st.SearchStrategy[list[Add | Happens]]:
 class WatchedTopics(MemoryTopics):
     """Has every commit looked at before it is made."""
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+    async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
+        end = commits[SOURCE].offset if SOURCE in commits else 0
         durable = {dict(message.headers)["ce_id"] for message in self.messages(OUTCOMES)}
         for record in self.records(SOURCE):
-            if record.offset < offsets.get(SOURCE, 0):
+            if record.offset < end:
                 assert record.origin.encode() in durable, f"{record.origin} is committed without an outcome"
-        assert offsets.get(SOURCE, 0) >= self.committed.get(SOURCE, 0), "a commit went back"
-        return await super().commit(offsets)
+        assert SOURCE not in commits or end >= self.committed.get(SOURCE, 0), "a commit went back"
+        return await super().commit(commits)
 
 
 class Life:
@@ -122,14 +123,25 @@ class Life:
         self.engine = Simulation(self.destination, SETTINGS, self.topics)
         self.epochs = [0]
         """How many requests there had been when each epoch began."""
+        self.scripts: dict[str, tuple[str, ...]] = {}
+        """What SEEN was to answer about each event at first."""
+        self.taken: set[str] = set()
+        """What SEEN has."""
 
     def answer(self, event: Event, kind: Kind) -> Finding:
         left = self.answers[event.id]
         name = left.pop(0) if left else "created"
-        return CREATES[name] if kind == "create" else SIGHTINGS.get(name, CREATES[name])
+        if kind == "create":
+            if name in TAKEN:
+                self.taken.add(event.id)
+            return CREATES[name]
+        if name == "created" and event.id not in self.taken:
+            return ABSENT
+        return SIGHTINGS.get(name, CREATES[name])
 
     async def run(self, course: list[Add | Happens]) -> None:
-        async with self.engine:
+        await self.engine.__aenter__()
+        try:
             for step in course:
                 await self.take(step)
                 assert self.engine.pump.assignment.buffered <= SETTINGS.bounds.max_buffered
@@ -139,14 +151,17 @@ class Life:
                 await asyncio.sleep(10)
                 if self.engine.committed == self.end:
                     break
+        finally:
+            await self.engine.__aexit__(None, None, None)
         assert self.engine.committed == self.end, "a record waits for ever"
 
-    async def take(self, step: Add | Happens) -> None:
+    async def take(self, step: Add | Happens) -> None:  # noqa: C901 - a table
         engine, topics = self.engine, self.topics
         match step:
             case Add(key, answers):
                 event_id = f"{key}-{len(self.answers):03}"
                 self.answers[event_id] = list(answers)
+                self.scripts[event_id] = answers
                 engine.add(event_id, key=key)
             case Happens("bad record", seconds):  # after a gap
                 topics.add(SOURCE, b"no json", offset=self.end + int(seconds))
@@ -167,8 +182,18 @@ class Life:
                 await asyncio.sleep(seconds)
                 self.epochs.append(len(self.destination.requests))
                 topics.assign(engine.pump, SOURCE)
+            case Happens("killed" | "stopped" as how, seconds):
+                await self.replace(how, seconds)
             case Happens(_, seconds):
                 await asyncio.sleep(seconds)
+
+    async def replace(self, how: str, seconds: float) -> None:
+        """Ends the engine, and `seconds` later there is another one."""
+        await (self.engine.crash() if how == "killed" else self.engine.__aexit__(None, None, None))
+        await asyncio.sleep(seconds)
+        self.epochs.append(len(self.destination.requests))
+        self.engine = Simulation(self.destination, SETTINGS, self.topics)
+        await self.engine.__aenter__()
 
     @property
     def end(self) -> int:
@@ -229,3 +254,21 @@ def test_rebalances_lose_nothing_and_disturb_no_order(course: list[Add | Happens
     lived = live(course, max_items)
     assert lived.outcomes().keys() == {record.offset for record in lived.topics.records(SOURCE)}
     lived.check_order()
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps(*HAPPENINGS, "revoked", "killed", "stopped"), st.integers(1, 3))
+def test_what_seen_has_taken_is_never_sent_again_whatever_ends_the_engine(
+    course: list[Add | Happens], max_items: int
+) -> None:
+    lived = live(course, max_items)
+    assert lived.outcomes().keys() == {record.offset for record in lived.topics.records(SOURCE)}
+    lived.check_order()
+    creates = Counter(
+        event_id
+        for request in lived.destination.requests
+        if request.kind == "create"
+        for event_id in request.ids
+    )
+    taken_at_once = {step_id for step_id, answers in lived.scripts.items() if not answers}
+    assert {event_id: creates[event_id] for event_id in taken_at_once} == dict.fromkeys(taken_at_once, 1)

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from connector.delivery.commitdata import CommitData
+from connector.delivery.delivery import Delivery
 from connector.delivery.offsets import OffsetTracker
+from connector.types import Event, Record
 
 
 class TrackerAgainstModel(RuleBasedStateMachine):
@@ -121,3 +124,29 @@ def test_the_bytes_of_what_is_not_settled_are_added_up() -> None:
     assert tracker.unsettled_bytes == 730
     tracker.settle(0)
     assert tracker.unsettled_bytes == 30
+
+
+# What a predecessor has said
+
+
+def test_what_was_said_of_offsets_that_are_not_read_yet_is_said_again() -> None:
+    tracker = OffsetTracker(3, CommitData(frozenset({5, 8}), frozenset({6}), 3))
+    assert tracker.at_the_end() == CommitData(frozenset({5, 8}), frozenset({6}), 3)
+    tracker.start(3, 0)
+    tracker.start(4, 0)
+    assert tracker.pass_over(5)
+    assert tracker.beyond(0, ()) == CommitData(frozenset({5, 8}), frozenset({6}), 3)
+    tracker.settle(3)
+    tracker.settle(4)
+    assert tracker.watermark == 6
+    assert tracker.at_the_end() == CommitData(frozenset({8}), frozenset({6}), 6)
+
+
+def test_what_may_have_left_before_stays_in_doubt_while_it_is_not_looked_up() -> None:
+    tracker = OffsetTracker(0, CommitData(frozenset({1}), frozenset(), 4))
+    assert tracker.at_the_end().in_doubt == {0, 2, 3}
+    tracker.start(0, 0)
+    Delivery(Event(Record("events", 0, 0, 0, None, b"{}"), "id", b"id", b"{}"), tracker, in_doubt=True)
+    assert tracker.at_the_end().in_doubt == {0, 2, 3}
+    tracker.settle(0)
+    assert tracker.at_the_end().in_doubt == {2, 3}

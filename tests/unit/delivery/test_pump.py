@@ -15,6 +15,7 @@ from connector.seen.quota import QuotaLimits
 from connector.testing import (
     DEAD_LETTERS,
     OUTCOMES,
+    POLICY,
     READER,
     SOURCE,
     EngineSettings,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from connector.testing.destination import Permit
-    from connector.types import Event, Verdict
+    from connector.types import Commit, Event, Verdict
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -93,11 +94,11 @@ class CountedCommits(MemoryTopics):
         super().__init__()
         self.under_way = self.at_once = 0
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+    async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
         self.under_way += 1
         self.at_once = max(self.at_once, self.under_way)
         try:
-            return await super().commit(offsets)
+            return await super().commit(commits)
         finally:
             self.under_way -= 1
 
@@ -105,9 +106,10 @@ class CountedCommits(MemoryTopics):
 async def test_one_commit_is_under_way_at_a_time_even_at_a_revocation() -> None:
     topics = CountedCommits()
     async with Simulation(topics=topics) as engine:
-        topics.commit_seconds = 5
         engine.add("a")
-        await asyncio.sleep(3)  # the commit of the start is under way
+        await asyncio.sleep(0.5)
+        topics.commit_seconds = 5
+        await asyncio.sleep(3)  # the commit of the first is under way
         assert topics.under_way == 1
         await topics.revoke(engine.pump)
         assert engine.committed == 1
@@ -326,6 +328,76 @@ async def test_the_lag_is_what_the_broker_holds_beyond_the_watermark() -> None:
         assert engine.pump.assignment.lag == 9
 
 
+# Restarts
+
+
+async def test_after_a_stop_what_was_settled_beyond_the_watermark_is_not_sent_again() -> None:
+    async with Simulation() as engine:
+        engine.destination.script("stuck", *[BROKEN] * 100)
+        for event_id in ("stuck", *"abcdef"):
+            engine.add(event_id)
+        await asyncio.sleep(10)
+        assert engine.counts[OutcomeKind.ACCEPTED] == 6
+    assert engine.committed == 0
+    async with Simulation(topics=engine.topics) as successor:
+        await asyncio.sleep(10)
+        assert [(each.kind, each.ids) for each in successor.destination.requests] == [("create", ("stuck",))]
+        assert successor.committed == 7
+
+
+async def test_after_a_crash_what_may_have_left_is_looked_up_and_nothing_else() -> None:
+    async with Simulation(ScriptedDestination(seconds=2), EngineSettings(max_in_flight=4)) as engine:
+        for number in range(20):
+            engine.add(f"{number:02}")
+        await asyncio.sleep(1)
+        await engine.crash()
+        left = {each.ids[0] for each in engine.destination.requests}
+        assert len(left) == 4
+    async with Simulation(topics=engine.topics, settings=engine.settings) as successor:
+        await asyncio.sleep(100)
+        looked_up = {each.ids[0] for each in successor.destination.requests if each.kind == "look_up"}
+        created = {each.ids[0] for each in successor.destination.requests if each.kind == "create"}
+        assert left <= looked_up
+        assert len(looked_up) <= 12
+        assert created == {f"{number:02}" for number in range(20)} - looked_up
+        assert successor.committed == 20
+
+
+async def test_without_look_ups_a_crash_repeats_what_was_on_the_wire() -> None:
+    settings = EngineSettings(max_in_flight=4, policy=replace(POLICY, look_up_in_doubt=False))
+    async with Simulation(ScriptedDestination(seconds=2), settings) as engine:
+        for number in range(20):
+            engine.add(f"{number:02}")
+        await asyncio.sleep(1)
+        await engine.crash()
+    async with Simulation(topics=engine.topics, settings=settings) as successor:
+        await asyncio.sleep(100)
+        assert {each.kind for each in successor.destination.requests} == {"create"}
+        assert len(successor.destination.requests) == 20
+
+
+async def test_nothing_leaves_that_no_commit_has_promised() -> None:
+    async with Simulation() as engine:
+        await asyncio.sleep(1)
+        engine.topics.commit_error = AWAY
+        for number in range(200):
+            engine.add(f"{number:03}")
+        await asyncio.sleep(60)
+        assert len(engine.destination.requests) == engine.settings.max_in_flight
+        engine.topics.commit_error = None
+        await asyncio.sleep(60)
+        assert engine.committed == 200
+
+
+async def test_a_burst_has_its_commits_as_soon_as_it_waits_for_them() -> None:
+    settings = EngineSettings(limits=QuotaLimits(1000, 1, 1), max_in_flight=2)
+    async with Simulation(ScriptedDestination(seconds=0.01), settings) as engine:
+        for number in range(100):
+            engine.add(f"{number:03}")
+        await asyncio.sleep(3)
+        assert engine.counts[OutcomeKind.ACCEPTED] == 100
+
+
 # Rebalances
 
 
@@ -356,15 +428,15 @@ async def test_a_new_assignment_goes_on_from_the_commit() -> None:
 async def test_what_could_not_be_settled_before_a_revocation_comes_again_and_breaks_nothing() -> None:
     async with Simulation() as engine:
         engine.topics.fail(OUTCOMES, AWAY, seconds=42)
-        engine.topics.commit_seconds = 10
         engine.add("a")
         await asyncio.sleep(1)
+        engine.topics.commit_seconds = 10
         await engine.topics.revoke(engine.pump)  # gives up after 40 s
         assert engine.committed == 0
         engine.topics.commit_seconds = 0
         engine.topics.assign(engine.pump, SOURCE)
         await asyncio.sleep(60)
-        assert [each.ids[0] for each in engine.destination.requests] == ["a", "a"]
+        assert [each.kind for each in engine.destination.requests] == ["create", "look_up"]
         ids = [dict(message.headers)["ce_id"] for message in engine.topics.messages(OUTCOMES)]
         assert ids == [b"events/0/0"]
         assert engine.committed == 1
@@ -407,7 +479,8 @@ async def test_regression_what_is_read_while_a_request_is_cut_off_is_sent_once()
         engine.destination.seconds = 1
         engine.topics.assign(engine.pump, SOURCE)
         await asyncio.sleep(60)
-        assert [each.ids[0] for each in engine.destination.requests] == ["a", "a", "b"]
+        requests = [(each.kind, each.ids[0]) for each in engine.destination.requests]
+        assert requests == [("create", "a"), ("create", "b"), ("look_up", "a")]
         assert len(engine.topics.messages(DEAD_LETTERS)) == 1
         assert engine.committed == 3
 
@@ -452,11 +525,11 @@ async def test_regression_what_is_read_while_a_revocation_commits_is_not_sent_by
 
 async def test_a_commit_after_the_group_moved_on_counts_for_nothing() -> None:
     async with Simulation() as engine:
-        engine.add("a")
         await asyncio.sleep(0.5)
         engine.topics.is_fenced = True
+        engine.add("a")
         await asyncio.sleep(5)
-        assert engine.committed is None
+        assert engine.committed == 0
         engine.topics.is_fenced = False
         await asyncio.sleep(2)
         assert engine.committed == 1
