@@ -93,7 +93,7 @@ async def test_a_stop_while_seen_hangs_ends_in_time_and_the_event_comes_again(
     deployment: Deployment, seen: Emulator
 ) -> None:
     deployment.connector["shutdown_deadline_seconds"] = 10
-    deployment.workspace(seen={"timeout_seconds": 60})
+    deployment.workspace(seen={"timeout_seconds": 15})  # that long, too, before the next start looks it up
     seen.fail(Fault(act="hang"))
     async with deployment:
         await deployment.running()
