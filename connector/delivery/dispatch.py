@@ -161,10 +161,9 @@ class Dispatcher:
         due = self._due()
         if due is None or due > now:
             return []
-        self._set_aside(now)
         batch: list[Delivery] = []
         limit = 1 if probe else self._path.destination.max_items
-        while len(batch) < limit and (head := self._lanes.peek(now)) is not None:
+        while len(batch) < limit and (head := self._next_head(now)) is not None:
             if batch and head.in_doubt:
                 break
             self._lanes.take(now)
@@ -174,8 +173,13 @@ class Dispatcher:
             batch.append(head)
             if head.in_doubt:
                 break
-            self._set_aside(now)
         return batch
+
+    def _next_head(self, now: float) -> Delivery | None:
+        """The head whose turn it is, left where it is; None if there is none that may leave."""
+        self._set_aside(now)
+        head = self._lanes.peek(now)
+        return head if head is not None and head.may_leave else None
 
     def _set_aside(self, now: float) -> None:
         """Takes away the heads whose turn it is and that may not leave yet: before a commit, or before their time."""

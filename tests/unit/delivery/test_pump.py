@@ -389,6 +389,22 @@ async def test_nothing_leaves_that_no_commit_has_promised() -> None:
         assert engine.committed == 200
 
 
+async def test_regression_behind_one_that_came_too_late_nothing_leaves_either_that_no_commit_has_promised() -> (
+    None
+):
+    settings = EngineSettings(max_in_flight=1, policy=replace(POLICY, ttl_seconds=10))
+    async with Simulation(settings=settings) as engine:
+        await asyncio.sleep(1)
+        engine.topics.commit_error = AWAY
+        engine.add("late", age_seconds=100)
+        engine.add("in time")
+        await asyncio.sleep(3)
+        assert engine.destination.requests == []
+        engine.topics.commit_error = None
+        await asyncio.sleep(3)
+        assert [each.ids for each in engine.destination.requests] == [("in time",)]
+
+
 async def test_a_burst_has_its_commits_as_soon_as_it_waits_for_them() -> None:
     settings = EngineSettings(limits=QuotaLimits(1000, 1, 1), max_in_flight=2)
     async with Simulation(ScriptedDestination(seconds=0.01), settings) as engine:
