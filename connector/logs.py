@@ -116,7 +116,6 @@ def _hashed_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 def _json(event: EventDict, **_options: object) -> str:
     try:
         return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
-    except (
-        TypeError
-    ):  # an integer beyond 64 bits, half of a surrogate pair: a log call never raises for what it is told
+    except TypeError:
+        # An integer beyond 64 bits, half of a surrogate pair: a log call never raises for what it is told.
         return json.dumps(event, default=repr, skipkeys=True)

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REDACTED_BYTES = 65_536
+"""How much of a foreign text is looked at for secrets; what is shown of it is far shorter."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -25,3 +32,11 @@ def moment(seconds: float) -> datetime:
 def rfc3339(seconds: float) -> str:
     """Unix seconds as RFC 3339 text in UTC, `2026-11-21T11:31:00.250Z`. Raises OverflowError as `moment` does."""
     return moment(seconds).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def redacted_start(text: str, limit: int, redact: Callable[[str], str]) -> str:
+    """The first `limit` characters of `text` without secrets.
+
+    Redacted before it is cut: a secret that lies across the cut would not be recognised after it.
+    """
+    return redact(text[:REDACTED_BYTES])[:limit]

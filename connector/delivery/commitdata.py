@@ -40,13 +40,9 @@ def encode(data: CommitData, watermark: int, limit: int = MAX_CHARACTERS) -> str
     What is left out costs repeats or look-ups and loses nothing, for `started_below` stays; the empty text if not even
     that fits, which counts as unknown.
     """
-    everything = (data.settled, data.in_doubt)
-    for settled, in_doubt in (
-        everything,
-        (frozenset[int](), data.in_doubt),
-        (frozenset[int](), frozenset[int]()),
-    ):
-        span = min(max(0, data.started_below - watermark), _LONGEST_OFFSET)
+    nothing: frozenset[int] = frozenset()
+    span = min(max(0, data.started_below - watermark), _LONGEST_OFFSET)
+    for settled, in_doubt in ((data.settled, data.in_doubt), (nothing, data.in_doubt), (nothing, nothing)):
         bitmap = _bitmap(settled, watermark)
         payload = (
             span.to_bytes(_NUMBER_BYTES)

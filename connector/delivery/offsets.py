@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class OffsetTracker:
-    """The started and settled offsets of one epoch of one partition. Every operation takes constant time."""
+    """The started and settled offsets of one epoch of one partition.
+
+    Every operation takes constant time, but for `beyond` and `at_the_end`, which walk over the span, once a commit.
+    """
 
     __slots__ = (
         "_ended",

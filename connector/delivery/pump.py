@@ -121,7 +121,7 @@ class Pump:
         async with asyncio.TaskGroup() as self._group:
             others = [
                 self._start(dispatcher.run(), "dispatch"),  # before records come
-                self._start(self._commit_forever(), "commit"),
+                self._start(self._commit_forever(dispatcher.must_commit), "commit"),
                 self._start(self._ask_for_ends_forever(), "lag"),
             ]
             polling = self._start(self._poll_forever(), "poll")
@@ -185,7 +185,7 @@ class Pump:
         for record in await self._source.poll(narrow, room, _POLL_SECONDS):
             self._accept(record)
         if not room:
-            await self._until_room()
+            await _wait(self._room, _ROOM_SECONDS)
         await asyncio.sleep(0)  # a poll that found records at once may not have let the others run
 
     def _room_for_records(self) -> int:
@@ -193,13 +193,6 @@ class Pump:
         if assignment.buffered_bytes >= bounds.max_buffered_bytes:
             return 0
         return max(0, min(_RECORDS_A_POLL, bounds.max_buffered - assignment.buffered))
-
-    async def _until_room(self) -> None:
-        try:
-            async with asyncio.timeout(_ROOM_SECONDS):
-                await self._room.wait()
-        except TimeoutError:
-            return
 
     def _accept(self, record: Record) -> None:
         tracker = self.assignment.trackers.get(Partition(record.topic, record.partition))
@@ -225,20 +218,11 @@ class Pump:
                 )
                 self._dispatcher.refuse(record, fault, tracker)
 
-    async def _commit_forever(self) -> None:
+    async def _commit_forever(self, must_commit: asyncio.Event) -> None:
         while True:
-            await self._until_commit()
+            await _wait(must_commit, _COMMIT_SECONDS)
+            must_commit.clear()
             await self._commit(self.assignment)
-
-    async def _until_commit(self) -> None:
-        if self._dispatcher is None:
-            return
-        try:
-            async with asyncio.timeout(_COMMIT_SECONDS):
-                await self._dispatcher.must_commit.wait()
-        except TimeoutError:
-            return
-        self._dispatcher.must_commit.clear()
 
     async def _commit(self, assignment: Assignment, *, at_the_end: bool = False) -> None:
         async with self._committing:
@@ -286,3 +270,12 @@ class Pump:
         if self._group is None:
             raise RuntimeError("the pump does not run")
         return self._group.create_task(work, name=f"{self._workspace}: {name}")
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Waits for `event`, at most so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

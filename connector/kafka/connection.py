@@ -23,7 +23,7 @@ from connector.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
 START_SECONDS = 60.0
 """How long a client tries to reach a broker at its start."""
@@ -103,7 +103,7 @@ async def connected(
     `close` ends those that did not; `what` is for the error. Raises KafkaUnavailable: at once where Kafka refuses us,
     for asking again would not help soon.
     """
-    failures: list[BaseException] = []
+    last: BaseException | None = None
     try:
         async with asyncio.timeout(START_SECONDS):
             async for attempt in stamina.retry_context(on=_may_pass, attempts=None, timeout=START_SECONDS):
@@ -112,12 +112,12 @@ async def connected(
                     try:
                         await client.start()
                     except BaseException as error:
-                        failures[:] = [error]
+                        last = error
                         await stopped(close(client), _CLOSE_SECONDS)
                         raise
                     return client
     except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
-        raise KafkaUnavailable(f"{what}: {_told(failures)}") from error
+        raise KafkaUnavailable(f"{what}: {_told(last)}") from error
     raise KafkaUnavailable(f"{what}: no attempt was made")
 
 
@@ -125,14 +125,12 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, KafkaError | OSError) and not isinstance(error, _REFUSALS)
 
 
-def _told(failures: Sequence[BaseException]) -> str:
+def _told(last: BaseException | None) -> str:
     """What the last attempt failed of; one that was cut off by our own limit failed of nothing that says more."""
-    if not failures or not isinstance(failures[-1], KafkaError | OSError):
+    if not isinstance(last, KafkaError | OSError):
         return f"no answer from Kafka within {START_SECONDS:g} s"
-    last = failures[-1]
-    words = (
-        str(last) if isinstance(last, KafkaError) else f"{type(last).__name__}: {last}"
-    )  # aiokafka's name themselves
+    # aiokafka's errors name themselves.
+    words = str(last) if isinstance(last, KafkaError) else f"{type(last).__name__}: {last}"
     return f"Kafka refuses: {words}" if isinstance(last, _REFUSALS) else words
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from connector.errors import KafkaUnavailable
 from connector.kafka.connection import START_SECONDS, connected, stopped
 from connector.kafka.fetch import Fetcher
+from connector.kafka.topics import administration
 from connector.types import Commit, Partition
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _CALL_SECONDS = 10.0
-_STOP_SECONDS = 5.0
 _EARLIEST, _LATEST = "earliest", "latest"
 REBALANCE_SECONDS = 60.0
 """How long the group waits for a member to drain and rejoin."""
@@ -182,15 +181,8 @@ class KafkaSource:
     async def _commits(self) -> dict[TopicPartition, Commit]:
         """What the group has committed, with what was said beyond: the consumer's own `committed` leaves that out."""
         group_id = self._settings.group_id
-        admin = await connected(
-            lambda: AIOKafkaAdminClient(**self._connection.arguments()),
-            AIOKafkaAdminClient.close,
-            f"reading the commits of {group_id}",
-        )
-        try:
+        async with administration(self._connection, f"reading the commits of {group_id}") as admin:
             found = await admin.list_consumer_group_offsets(group_id)
-        finally:
-            await stopped(admin.close(), _STOP_SECONDS)
         return {
             each: Commit(commit.offset, commit.metadata or "")
             for each, commit in found.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from connector.errors import KafkaUnavailable
 from connector.kafka.connection import connected, stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import AsyncIterator, Collection
 
     from connector.kafka.connection import KafkaConnection
 
@@ -37,20 +38,26 @@ async def prepare_topics(
 
     Without `create`, they are missing in what is returned. Raises KafkaUnavailable if Kafka does not answer.
     """
-    admin = await connected(
-        lambda: AIOKafkaAdminClient(**connection.arguments()),
-        AIOKafkaAdminClient.close,
-        "looking at the topics",
-    )
     try:
-        there = set(topics) & set(await admin.list_topics())
-        missing = sorted(set(topics) - there)
-        if missing and create is not None:
-            await _create(admin, missing, create)
-            there.update(missing)
-        return await _limits(admin, there)
+        async with administration(connection, "looking at the topics") as admin:
+            there = set(topics) & set(await admin.list_topics())
+            missing = sorted(set(topics) - there)
+            if missing and create is not None:
+                await _create(admin, missing, create)
+                there.update(missing)
+            return await _limits(admin, there)
     except KafkaError as error:
         raise KafkaUnavailable(f"looking at the topics: {error}") from error
+
+
+@asynccontextmanager
+async def administration(connection: KafkaConnection, what: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client for as long as the context lasts; `what` is for the error. Raises KafkaUnavailable."""
+    admin = await connected(
+        lambda: AIOKafkaAdminClient(**connection.arguments()), AIOKafkaAdminClient.close, what
+    )
+    try:
+        yield admin
     finally:
         await stopped(admin.close(), _STOP_SECONDS)
 

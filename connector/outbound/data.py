@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from connector.seen.verdict import judge, sight
+from connector.text import redacted_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from connector.types import Event, Sighting, Verdict
 
 _LONGEST_DETAIL = 600
-_CLEANED = 65_536
 
 
 class DataDestination:
@@ -46,5 +46,4 @@ class DataDestination:
         await self._client.renew_credentials()
 
     def _clean(self, detail: str) -> str:
-        # Before it is cut: a secret that lies across the cut would not be recognised after it.
-        return self._redact(detail[:_CLEANED])[:_LONGEST_DETAIL]
+        return redacted_start(detail, _LONGEST_DETAIL, self._redact)

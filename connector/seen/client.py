@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from connector.seen.verdict import Exchange, Fault, NoResponse, Response
+from connector.text import REDACTED_BYTES, redacted_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _LONGEST_BODY = 4 * 1024 * 1024
 _EXCERPT = 2048
-_CLEANED = 65_536
 _CONNECT_SECONDS = 10.0
 
 
@@ -132,8 +132,7 @@ class SeenClient:
         return NoResponse(Fault.LOST, f"the connection was lost ({detail})")
 
     def _excerpt(self, body: bytes) -> str:
-        # Cleaned before it is cut: a secret that lies across the cut would not be recognised after it.
-        return self._redact(body[:_CLEANED].decode("utf-8", "replace"))[:_EXCERPT]
+        return redacted_start(body[:REDACTED_BYTES].decode("utf-8", "replace"), _EXCERPT, self._redact)
 
     def _retry_after(self, answer: aiohttp.ClientResponse) -> float | None:
         return retry_after_seconds(answer.headers.get("Retry-After"), self._clock.wall())
