@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -18,13 +20,13 @@ from connector.clock import SystemClock
 from connector.delivery.backoff import Backoff
 from connector.errors import ConnectorError
 from connector.inbound.listener import Limits, Listener
+from connector.kafka.assignor import Member
 from connector.metrics import Metrics
 from connector.workspace import Surroundings, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from connector.config.model import Config
+    from connector.config.secrets import Redactor
 
 log = structlog.get_logger()
 
@@ -40,12 +42,15 @@ _LAST_SECONDS = 3.0
 class App:
     """One connector process."""
 
-    def __init__(self, config: Config, redact: Callable[[str], str]) -> None:
-        """`redact` takes every secret out of a text."""
+    def __init__(self, config: Config, redactor: Redactor) -> None:
+        """`redactor` knows the secrets of `config`; it is told of those that come later."""
+        _watch_secret_files(config)
         self._config = config.connector
         self._clock = SystemClock()
         self._metrics = Metrics(VERSION)
-        around = Surroundings(self._config, self._clock, self._metrics, redact, VERSION)
+        # A new id at each start: what an earlier process left behind is a predecessor's.
+        member = Member(uuid.uuid4().hex, tuple(each.group_id for each in config.workspaces))
+        around = Surroundings(self._config, self._clock, self._metrics, redactor, VERSION, member)
         self._workspaces = [Workspace(each, around) for each in config.workspaces]
         self._deadline: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -165,6 +170,18 @@ class App:
             for task in late:
                 log.error("workspace_cancelled", workspace=task.get_name())
                 task.cancel()
+
+
+def _watch_secret_files(config: Config) -> None:
+    for workspace, setting, secret in config.named_secrets():
+        secret.watch_file(partial(_say_of_secret_file, workspace, f"{setting}_file"))
+
+
+def _say_of_secret_file(workspace: str | None, setting: str, why: str | None) -> None:
+    if why is None:
+        log.info("secret_file_usable", workspace=workspace, setting=setting)
+    else:
+        log.warning("secret_file_unusable", workspace=workspace, setting=setting, why=why)
 
 
 def _first_cause(error: BaseException) -> BaseException:

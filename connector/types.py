@@ -46,6 +46,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "unavailable"
     CANNOT_CONNECT = "cannot_connect"
     NOT_READY = "not_ready"
+    LEASE_LOST = "lease_lost"
     # suspends the workspace
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -112,10 +113,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The offset that is read next after a restart, and the text that travels with it."""
+    """The offset that is read next after a restart, and the text that travels with it; None if it is no commit yet, but
+    where reading begins.
+    """
 
     offset: int
-    metadata: str = ""
+    metadata: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +189,20 @@ class Reject(_Finding):
 class Retry(_Finding):
     """Another try may help. `hold_seconds` holds the whole workspace that long: a 429, or a Retry-After.
 
-    `outage` marks an answer that by itself says that SEEN is down (cannot connect, 502, 503, 504).
+    `outage` marks an answer that by itself says that SEEN is down (cannot connect, 502, 503, 504). `unsent`: nothing of
+    the event left, so it cannot be the event's fault.
     """
 
     hold_seconds: float | None = None
     outage: bool = False
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspend(_Finding):
-    """The event is fine, the workspace is not: stop sending, keep everything, probe."""
+    """The event is fine, the workspace is not: stop sending, keep everything, probe. `unsent` as in `Retry`."""
+
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import jmespath
@@ -14,14 +15,20 @@ from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import SourceSettings
 from connector.kafka.topics import NewTopics
 from connector.outbound.mapping import Mapping
+from connector.seen.auth import BearerToken
 from connector.seen.client import SeenEndpoint
+from connector.seen.oauth2 import OAuth2, OAuth2Client
 from connector.seen.quota import QuotaLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Headers
 
+    from connector.clock import Clock
     from connector.config import model
+    from connector.config.secrets import Redactor
     from connector.inbound.auth import Authenticator
+    from connector.kafka.assignor import Member
+    from connector.seen.auth import Credentials
 
 
 def connection(kafka: model.KafkaConfig) -> KafkaConnection:
@@ -47,14 +54,16 @@ def new_topics(kafka: model.KafkaConfig) -> NewTopics | None:
     return NewTopics(kafka.new_topics.partitions, kafka.new_topics.replication_factor)
 
 
-def source_settings(workspace: model.WorkspaceConfig, kafka: model.KafkaConfig) -> SourceSettings:
+def source_settings(
+    workspace: model.WorkspaceConfig, kafka: model.KafkaConfig, member: Member
+) -> SourceSettings:
     """The consumer group of a workspace, and where each of its topics begins."""
     starts = {
         topic: each.start.timestamp() if isinstance(each.start, datetime) else each.start
         for each in workspace.sources
         for topic in each.topics
     }
-    return SourceSettings(workspace.group_id, starts, kafka.session_timeout_seconds)
+    return SourceSettings(workspace.group_id, starts, kafka.session_timeout_seconds, member)
 
 
 def mappings(workspace: model.WorkspaceConfig) -> dict[str, Mapping]:
@@ -72,10 +81,28 @@ def endpoint(workspace: model.WorkspaceConfig) -> SeenEndpoint:
     )
 
 
+def credentials(workspace: model.WorkspaceConfig, clock: Clock, redactor: Redactor) -> Credentials:
+    """What SEEN is shown. `redactor` is told of access tokens. Raises ValueError for a workspace of another API."""
+    auth = workspace.seen.auth
+    if auth.bearer_token is not None:
+        return BearerToken(auth.bearer_token.reveal)
+    if auth.oauth2 is None:
+        raise ValueError("only a workspace of the platform API has a bearer token or an OAuth 2.0 client")
+    given = auth.oauth2
+    client = OAuth2Client(workspace.name, given.client_id, given.client_secret.reveal, given.scope)
+    learn = partial(redactor.add, owner=("access token", workspace.name))
+    return OAuth2(endpoint(workspace), client, clock, redactor.clean, learn)
+
+
 def quota(workspace: model.WorkspaceConfig) -> QuotaLimits:
     """How many requests a window may have."""
     each = workspace.seen.quota
     return QuotaLimits(each.requests, each.per_seconds, each.grace_seconds)
+
+
+def ahead(workspace: model.WorkspaceConfig) -> int:
+    """How many requests may leave beyond the last commit that accounts for them."""
+    return max(workspace.delivery.max_in_flight, workspace.seen.quota.requests // 20)
 
 
 def backoff(config: model.Backoff) -> Backoff:

@@ -18,7 +18,9 @@ import structlog
 from connector import wiring
 from connector.deadletter import MIN_MESSAGE_BYTES
 from connector.delivery.assignment import Assignment
+from connector.delivery.commit import Committer
 from connector.delivery.dispatch import Dispatcher
+from connector.delivery.lease import Lease
 from connector.delivery.pump import Bounds, Pump
 from connector.delivery.request import Path
 from connector.delivery.settle import Origin, Settler
@@ -30,7 +32,6 @@ from connector.kafka.sink import KafkaSink
 from connector.kafka.source import KafkaSource
 from connector.kafka.topics import prepare_topics
 from connector.outbound.data import DataDestination
-from connector.seen.auth import BearerToken
 from connector.seen.client import SeenClient
 from connector.seen.quota import Quota
 from connector.types import OutcomeKind
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
     from connector.clock import Clock
     from connector.config.model import ConnectorConfig, WorkspaceConfig
+    from connector.config.secrets import Redactor
+    from connector.kafka.assignor import Member
     from connector.metrics import Metrics
     from connector.types import Message
 
@@ -56,8 +59,9 @@ class Surroundings:
     config: ConnectorConfig
     clock: Clock
     metrics: Metrics
-    redact: Callable[[str], str]
+    redactor: Redactor
     version: str
+    member: Member
 
 
 class Workspace:
@@ -70,7 +74,10 @@ class Workspace:
         self._metrics = around.metrics.workspace(config.name)
         self._connection = wiring.connection(around.config.kafka)
         self._callbacks: KafkaSink | None = None
-        self._quota = Quota(wiring.quota(config), around.clock)
+        self._quota = Quota(
+            wiring.quota(config), around.clock, owner=around.member.replica, ahead=wiring.ahead(config)
+        )
+        self._lease = Lease(around.config.kafka.session_timeout_seconds)
         self._suspension = Suspension(wiring.backoff(config.seen.probe))
         self._pump: Pump | None = None
         self._dispatcher: Dispatcher | None = None
@@ -104,7 +111,8 @@ class Workspace:
         ending.push_async_callback(client.stop)
         await client.start()
         source = KafkaSource(
-            self._connection, wiring.source_settings(self._config, self._around.config.kafka)
+            self._connection,
+            wiring.source_settings(self._config, self._around.config.kafka, self._around.member),
         )
         ending.push_async_callback(source.stop, _STOP_SECONDS)
         pump, dispatcher = self._engine(client, source, results)
@@ -246,10 +254,12 @@ class Workspace:
         origin = Origin(self.name, self._around.version, topics.outcomes, topics.dead_letters)
         settler = Settler(results, origin, clock, self._metrics, self._outcomes)
         bounds = Bounds(delivery.max_buffered, delivery.max_buffered_bytes, delivery.max_uncommitted)
-        pump = Pump(self.name, source, wiring.mappings(config), settler, bounds, self._metrics)
+        committer = Committer(self.name, source, self._quota, self._lease, clock, self._metrics)
+        pump = Pump(self.name, source, wiring.mappings(config), settler, bounds, self._metrics, committer)
         path = Path(
-            DataDestination(client, self._around.redact),
+            DataDestination(client, self._around.redactor.clean),
             self._quota,
+            self._lease,
             self._suspension,
             wiring.policy(config),
             delivery.max_in_flight,
@@ -261,12 +271,9 @@ class Workspace:
         self._pump = self._dispatcher = None
 
     def _client(self) -> SeenClient:
-        token = self._config.seen.auth.bearer_token
-        if token is None:
-            raise ValueError("only a workspace with a bearer token can be run")
-        return SeenClient(
-            wiring.endpoint(self._config), BearerToken(token.reveal), self._around.clock, self._around.redact
-        )
+        clock, redactor = self._around.clock, self._around.redactor
+        credentials = wiring.credentials(self._config, clock, redactor)
+        return SeenClient(wiring.endpoint(self._config), credentials, clock, redactor.clean)
 
 
 async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:

@@ -12,6 +12,7 @@ from connector.sandbox.emulator import (
     Callback,
     Emulator,
     EmulatorSettings,
+    OAuthClient,
     Quota,
     WorkspaceSettings,
     bearer,
@@ -37,10 +38,23 @@ DEFAULT_WORKSPACE = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
     "--token",
     "tokens",
     multiple=True,
-    required=True,
     envvar="SEEN_EMULATOR_TOKEN",
     show_envvar=True,
     help="API token that opens the workspaces; may be repeated.",
+)
+@click.option("--client-id", help="OAuth 2.0 client that may fetch access tokens for the workspaces.")
+@click.option(
+    "--client-secret",
+    envvar="SEEN_EMULATOR_CLIENT_SECRET",
+    show_envvar=True,
+    help="Secret of that client.",
+)
+@click.option(
+    "--token-seconds",
+    default=3600.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="How long an access token is good.",
 )
 @click.option("--callback-url", help="Where to call when a video is ready; may hold {workspace_id}.")
 @click.option(
@@ -80,6 +94,9 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     port: int,
     workspaces: tuple[str, ...],
     tokens: tuple[str, ...],
+    client_id: str | None,
+    client_secret: str | None,
+    token_seconds: float,
     callback_url: str | None,
     callback_token: str | None,
     requests: int,
@@ -89,12 +106,22 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     seed: int,
 ) -> None:
     """Run an emulator of SEEN's platform API, for trying things out: its answers, its limit, its callbacks."""
+    if (client_id is None) != (client_secret is None):
+        raise click.UsageError("--client-id and --client-secret go together")
+    if not tokens and client_id is None:
+        raise click.UsageError("nothing would open the workspaces: give --token, or --client-id")
+    clients: tuple[OAuthClient, ...] = ()
+    if client_id is not None and client_secret is not None:
+        clients = (
+            OAuthClient(client_id=client_id, client_secret=client_secret, token_seconds=token_seconds),
+        )
     headers = bearer(callback_token) if callback_token else {}
     callback = Callback(callback_url, headers) if callback_url else None
     quota = Quota(requests, per_seconds)
     settings = EmulatorSettings(
         workspaces=tuple(
-            WorkspaceSettings(id=each, tokens=tokens, quota=quota, callback=callback) for each in workspaces
+            WorkspaceSettings(id=each, tokens=tokens, clients=clients, quota=quota, callback=callback)
+            for each in workspaces
         ),
         host=host,
         port=port,

@@ -45,4 +45,4 @@ async def _until_signal(config: Config) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await App(config, redactor.clean).run(stop)
+    await App(config, redactor).run(stop)

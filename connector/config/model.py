@@ -119,18 +119,27 @@ class Config:
 
     def secrets(self) -> Iterator[Secret]:
         """Every secret in it."""
-        return (item for item in self._walk() if isinstance(item, Secret))
+        return (secret for _, _, secret in self.named_secrets())
+
+    def named_secrets(self) -> Iterator[tuple[str | None, str, Secret]]:
+        """Every secret in it, with its workspace (None in connector.yaml) and its setting: `seen.auth.bearer_token`."""
+        for workspace, settings in self._parts():
+            for setting, item in settings.walk():
+                if isinstance(item, Secret):
+                    yield workspace, setting, item
 
     def redactor(self) -> Redactor:
         """A redactor that knows every secret in it, and follows their rotation."""
         redactor = Redactor()
-        for item in self._walk():
-            if isinstance(item, Secret):
-                redactor.watch(item)
-            elif isinstance(item, BasicCredential):
-                redactor.watch_basic(item.username, item.password)
+        for _, settings in self._parts():
+            for _, item in settings.walk():
+                if isinstance(item, Secret):
+                    redactor.watch(item)
+                elif isinstance(item, BasicCredential):
+                    redactor.watch_basic(item.username, item.password)
         return redactor
 
-    def _walk(self) -> Iterator[Settings | Secret]:
-        for settings in (self.connector, *self.workspaces):
-            yield from settings.walk()
+    def _parts(self) -> Iterator[tuple[str | None, Settings]]:
+        yield None, self.connector
+        for workspace in self.workspaces:
+            yield workspace.name, workspace

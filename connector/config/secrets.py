@@ -35,13 +35,15 @@ class Secret:
     Raises ValueError, whose message never holds the value, if the text cannot be used as a secret.
     """
 
-    __slots__ = ("_file", "_value", "_watchers")
+    __slots__ = ("_file", "_file_watchers", "_trouble", "_value", "_watchers")
 
     def __init__(self, value: str) -> None:
         _ensure_usable(value)
         self._value = value
         self._file: Path | None = None
         self._watchers: list[Callable[[str], None]] = []
+        self._trouble: str | None = None
+        self._file_watchers: list[Callable[[str | None], None]] = []
 
     @classmethod
     def from_file(cls, file: Path) -> Secret:
@@ -56,24 +58,38 @@ class Secret:
     def reveal(self) -> str:
         """The value, for the one place that needs it. Reads a small local file where the secret is in one.
 
-        A file that has vanished or holds nothing usable leaves the last good value in force.
+        A file that has vanished or holds nothing usable leaves the last good value in force: see `watch_file`.
         """
         if self._file is not None:
             try:
                 fresh = _read(self._file)
                 _ensure_usable(fresh)
-            except ValueError:
+            except ValueError as error:
+                self._note(str(error))
                 return self._value
             if fresh != self._value:
                 self._value = fresh
                 for watcher in self._watchers:
                     watcher(fresh)
+            self._note(None)
         return self._value
 
     def watch(self, watcher: Callable[[str], None]) -> None:
         """Calls `watcher` with the value now, and with each later value before `reveal` hands it out."""
         watcher(self._value)
         self._watchers.append(watcher)
+
+    def watch_file(self, watcher: Callable[[str | None], None]) -> None:
+        """Calls `watcher` when `reveal` finds that the file can no longer be used, with the reason, and with None when it
+        can be used again: at each change, not at each reading. The reason holds nothing of the content.
+        """
+        self._file_watchers.append(watcher)
+
+    def _note(self, trouble: str | None) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            for watcher in self._file_watchers:
+                watcher(trouble)
 
     def __str__(self) -> str:
         return MASK

@@ -61,16 +61,16 @@ class Settings(BaseModel):
         leaves = () if field is None else _leaves(field.annotation)
         return next((leaf for leaf in leaves if isinstance(leaf, type) and issubclass(leaf, Settings)), None)
 
-    def walk(self) -> "Iterator[Settings | Secret]":
-        """The section itself, every section in it, and every secret, at any depth."""
-        yield self
+    def walk(self, path: str = "") -> "Iterator[tuple[str, Settings | Secret]]":
+        """The section itself, which is at `path`, every section in it, and every secret, each with its path."""
+        yield path, self
         for name in type(self).model_fields:
-            value = getattr(self, name)
+            value, inner = getattr(self, name), f"{path}.{name}".lstrip(".")
             for item in value if isinstance(value, tuple) else (value,):
                 if isinstance(item, Settings):
-                    yield from item.walk()
+                    yield from item.walk(inner)
                 elif isinstance(item, Secret):
-                    yield item
+                    yield inner, item
 
 
 def _leaves(annotation: Any) -> Iterator[Any]:

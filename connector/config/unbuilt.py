@@ -21,7 +21,6 @@ CONNECTOR: dict[str, str | None] = {
 WORKSPACE: dict[str, str | None] = {
     "sources.*.images.check": "fetch",
     "seen.api": "receivers",
-    "seen.auth.oauth2": None,
     "seen.batch": None,
     "callback.auth.oauth2": None,
     "videos": None,

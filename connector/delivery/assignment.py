@@ -5,6 +5,7 @@ An assignment is made whole and ended whole, since Kafka's eager rebalances give
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connector.delivery.commitdata import decode, encode
@@ -22,15 +23,21 @@ class Assignment:
     """One epoch of all our partitions."""
 
     def __init__(self, commits: Mapping[Partition, Commit]) -> None:
-        """`commits` are what will be read first, and what was said beyond it; empty while nothing is ours."""
-        self.trackers = {
-            partition: OffsetTracker(commit.offset, decode(commit.metadata, commit.offset))
-            for partition, commit in commits.items()
-        }
+        """`commits` are what will be read first, and what was said beyond it; empty while nothing is ours.
+
+        `accounts` are those of the quota that came with them; one that could not be read is empty.
+        """
+        said = {each: decode(commit.metadata or "", commit.offset) for each, commit in commits.items()}
+        self.trackers = {each: OffsetTracker(commit.offset, said[each]) for each, commit in commits.items()}
+        self.accounts = [
+            data.quota if (data := said[each]) else b""
+            for each, commit in commits.items()
+            if commit.metadata is not None
+        ]
         # Nothing counts as committed yet, the start positions neither: where there was no commit, the start that was
         # chosen is committed at once, so that it holds for what arrives while we are away.
-        self._committed: dict[Partition, Commit] = {}
-        self._promising: dict[Partition, int] = {}
+        self._committed: dict[Partition, tuple[int, CommitData]] = {}
+        self._saying: dict[Partition, tuple[int, CommitData]] = {}
         self._ends: dict[Partition, int] = {}
 
     def end(self) -> None:
@@ -47,34 +54,35 @@ class Assignment:
         """The partitions whose span of uncommitted offsets is below `span`."""
         return [partition for partition, tracker in self.trackers.items() if tracker.span < span]
 
-    def to_commit(self, ahead: int, waiting: Mapping[Partition, Collection[int]]) -> dict[Partition, Commit]:
-        """What differs from what was committed: watermarks, and what is said beyond them.
+    def changed(self, ahead: int, waiting: Mapping[Partition, Collection[int]]) -> bool:
+        """Looks at what a commit would say now; whether it differs from what was committed.
 
         `waiting` are the offsets of events that may not leave before; `ahead` more offsets may leave afterwards.
         """
-        return self._changed(
-            {each: tracker.beyond(ahead, waiting.get(each, ())) for each, tracker in self.trackers.items()}
+        return self._look(
+            {each: it.beyond(ahead, waiting.get(each, ())) for each, it in self.trackers.items()}
         )
 
-    def to_commit_at_the_end(self) -> dict[Partition, Commit]:
+    def changed_at_the_end(self) -> bool:
         """The same, for the last commit of the epoch."""
-        return self._changed({each: tracker.at_the_end() for each, tracker in self.trackers.items()})
+        return self._look({each: tracker.at_the_end() for each, tracker in self.trackers.items()})
 
-    def _changed(self, said: Mapping[Partition, CommitData]) -> dict[Partition, Commit]:
-        self._promising = {each: data.started_below for each, data in said.items()}
-        commits = {}
-        for each, data in said.items():
-            watermark = self.trackers[each].watermark
-            commit = Commit(watermark, encode(data, watermark))
-            if self._committed.get(each) != commit:
-                commits[each] = commit
-        return commits
+    def _look(self, said: Mapping[Partition, CommitData]) -> bool:
+        self._saying = {each: (self.trackers[each].watermark, data) for each, data in said.items()}
+        return self._saying != self._committed
 
-    def committed(self, commits: Mapping[Partition, Commit]) -> None:
-        """Notes what Kafka has acknowledged, of what was to be committed last."""
-        self._committed.update(commits)
-        for each in commits:
-            self.trackers[each].promised = self._promising[each]
+    def to_commit(self, account: bytes) -> dict[Partition, Commit]:
+        """What was looked at last, for all partitions: `account`, of the quota, is one for all of them."""
+        return {
+            each: Commit(watermark, encode(replace(data, quota=account), watermark))
+            for each, (watermark, data) in self._saying.items()
+        }
+
+    def committed(self) -> None:
+        """Notes that Kafka has acknowledged what was to be committed last."""
+        self._committed = self._saying
+        for each, (_, data) in self._saying.items():
+            self.trackers[each].promised = data.started_below
 
     def ends_at(self, ends: Mapping[Partition, int]) -> None:
         """Notes the offsets after the last records, for the lag."""

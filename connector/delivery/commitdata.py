@@ -6,7 +6,8 @@ Rules:
  3. `in_doubt` was sent and not answered: it is looked up before it is sent again.
  4. No event at `started_below` or beyond may leave before a later commit is acknowledged; so after an unclean end, what
     is below it and not settled may have been sent. Whoever ends cleanly commits with `started_below` at the watermark.
- 5. The text is versioned and carries a checksum: what is foreign, damaged or absent says nothing, and is no error.
+ 5. `quota` is what the quota's next owner must know; here it is opaque.
+ 6. The text is versioned and carries a checksum: what is foreign, damaged or absent says nothing, and is no error.
 """
 
 from __future__ import annotations
@@ -32,23 +33,30 @@ class CommitData:
     settled: frozenset[int]
     in_doubt: frozenset[int]
     started_below: int
+    quota: bytes = b""
 
 
 def encode(data: CommitData, watermark: int, limit: int = MAX_CHARACTERS) -> str:
     """`data` as ASCII of at most `limit` characters; without `settled`, then without `in_doubt`, where it would be longer.
 
-    What is left out costs repeats or look-ups and loses nothing, for `started_below` stays; the empty text if not even
-    that fits, which counts as unknown.
+    What is left out costs repeats or look-ups and loses nothing, for `started_below` stays, or covers the doubts that were
+    left out; the empty text if not even that fits, which counts as unknown.
     """
     nothing: frozenset[int] = frozenset()
-    span = min(max(0, data.started_below - watermark), _LONGEST_OFFSET)
-    for settled, in_doubt in ((data.settled, data.in_doubt), (nothing, data.in_doubt), (nothing, nothing)):
-        bitmap = _bitmap(settled, watermark)
-        payload = (
-            span.to_bytes(_NUMBER_BYTES)
-            + len(bitmap).to_bytes(_NUMBER_BYTES)
-            + bitmap
-            + _bitmap(in_doubt, watermark)
+    covering = max(data.started_below, max(data.in_doubt, default=-1) + 1)
+    for settled, in_doubt, started_below in (
+        (data.settled, data.in_doubt, data.started_below),
+        (nothing, data.in_doubt, data.started_below),
+        (nothing, nothing, covering),
+    ):
+        span = min(max(0, started_below - watermark), _LONGEST_OFFSET)
+        payload = b"".join(
+            (
+                span.to_bytes(_NUMBER_BYTES),
+                _sized(data.quota),
+                _sized(_bitmap(settled, watermark)),
+                _bitmap(in_doubt, watermark),
+            )
         )
         text = _PREFIX + base64.urlsafe_b64encode(zlib.compress(payload)).decode()
         if len(text) <= limit:
@@ -67,12 +75,23 @@ def decode(text: str, watermark: int) -> CommitData | None:
         )
     except (binascii.Error, ValueError, zlib.error):
         return None
-    if not inflate.eof or len(payload) < 2 * _NUMBER_BYTES:
+    if not inflate.eof:
         return None
-    span = int.from_bytes(payload[:_NUMBER_BYTES])
-    length = int.from_bytes(payload[_NUMBER_BYTES : 2 * _NUMBER_BYTES])
-    settled, in_doubt = payload[2 * _NUMBER_BYTES :][:length], payload[2 * _NUMBER_BYTES + length :]
-    return CommitData(_offsets(settled, watermark), _offsets(in_doubt, watermark), watermark + span)
+    span, rest = payload[:_NUMBER_BYTES], payload[_NUMBER_BYTES:]
+    quota, rest = _cut(rest)
+    settled, in_doubt = _cut(rest)
+    started_below = watermark + int.from_bytes(span)
+    return CommitData(_offsets(settled, watermark), _offsets(in_doubt, watermark), started_below, quota)
+
+
+def _sized(part: bytes) -> bytes:
+    return len(part).to_bytes(_NUMBER_BYTES) + part
+
+
+def _cut(payload: bytes) -> tuple[bytes, bytes]:
+    """The first sized part, and the rest."""
+    end = _NUMBER_BYTES + int.from_bytes(payload[:_NUMBER_BYTES])
+    return payload[_NUMBER_BYTES:end], payload[end:]
 
 
 def _bitmap(offsets: frozenset[int], watermark: int) -> bytes:

@@ -7,7 +7,10 @@ Rules:
  3. A Reject that follows a doubt may be the answer to our own repeat: it is looked up before it counts.
  4. The event's own failures back off with full jitter, and expire it in the end; what says that SEEN is down, or that
     the workspace is refused, is not the event's failure: it suspends the workspace and costs the event nothing.
- 5. An event that is refused, or fails with an outage's answer, twice with an accepted one between, is judged alone.
+ 5. An event that is refused, or fails with an outage's answer, twice with an accepted one between, is judged alone:
+    from then on that is its own failure.
+ 6. So is a 403 where fewer than three keys are refused: nothing else may be there that could be accepted. But a 401, an
+    unknown workspace and a redirect say nothing of one event.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ class Delivery:
     __slots__ = (
         "_failing_since",
         "_failures",
+        "_forbidden_since",
         "_in_doubt",
         "_refused_at",
         "_rejected",
@@ -85,6 +89,7 @@ class Delivery:
         self._failing_since: float | None = None
         self._suspended_before = 0.0
         self._refused_at: float | None = None
+        self._forbidden_since: float | None = None
         self._in_doubt = self._was_in_doubt = in_doubt
         self.not_before = 0.0
         if in_doubt:
@@ -129,6 +134,8 @@ class Delivery:
         self, finding: Verdict | Sighting, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
     ) -> Step:
         """What `finding` leads to. Tells `suspension` what it says of the workspace."""
+        if not isinstance(finding, Suspend):
+            self._forbidden_since = None
         step = self._after(finding, attempt, suspension, policy)
         if isinstance(step, Again) and not self._in_doubt:
             self.tracker.answered(self.event.record.offset)
@@ -152,12 +159,12 @@ class Delivery:
                 self._in_doubt = False
                 return Again(attempt.ended_at)
             case Suspend():
-                return self._refused(finding, attempt, suspension)
-            case Retry(outage=True) if not self._alone(suspension):
+                return self._refused(finding, attempt, suspension, policy)
+            case Retry(outage=True) if finding.unsent or not self._alone(suspension):
                 self._refused_at = attempt.ended_at
                 suspension.suspend(Reason.OUTAGE, finding.detail, attempt.ended_at)
                 return Again(attempt.ended_at)
-            case Retry(reason=Reason.OVER_QUOTA):
+            case Retry(reason=Reason.OVER_QUOTA | Reason.LEASE_LOST):
                 return Again(attempt.ended_at)
             case Retry() | InDoubt():
                 return self._failed(finding, attempt, suspension, policy)
@@ -165,19 +172,28 @@ class Delivery:
     def _alone(self, suspension: Suspension) -> bool:
         return self._refused_at is not None and suspension.accepted_since(self._refused_at)
 
-    def _refused(self, finding: Suspend, attempt: Attempt, suspension: Suspension) -> Step:
-        if self._alone(suspension):
-            detail = f"SEEN takes other events of this workspace, and refuses this one: {finding.detail}"
-            alone = Reject(
-                reason=Reason.REFUSED_ALONE, detail=detail, status=finding.status, response=finding.response
-            )
-            return self._outcome(OutcomeKind.REJECTED, alone)
-        self._refused_at = attempt.ended_at
-        suspension.suspend(finding.reason, finding.detail, attempt.ended_at)
-        return Again(attempt.ended_at)
+    def _refused(
+        self, finding: Suspend, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
+    ) -> Step:
+        if not finding.unsent and self._alone(suspension):
+            return self._failed(finding, attempt, suspension, policy)
+        now = self._refused_at = attempt.ended_at
+        suspension.refused(self.order_key, finding.reason, finding.detail, now)
+        if finding.reason is not Reason.FORBIDDEN or not suspension.few_are_refused:
+            self._forbidden_since = None
+        elif self._forbidden_since is None:
+            self._forbidden_since = attempt.sent_at
+        elif (seconds := now - self._forbidden_since) >= policy.give_up_after_seconds:
+            suspension.gave_up(self.order_key, now)
+            return self._give_up(finding, seconds)
+        return Again(now)
 
     def _failed(
-        self, finding: Retry | InDoubt, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
+        self,
+        finding: Retry | InDoubt | Suspend,
+        attempt: Attempt,
+        suspension: Suspension,
+        policy: DeliveryPolicy,
     ) -> Step:
         now = attempt.ended_at
         suspended = suspension.suspended_seconds(now)
@@ -187,16 +203,20 @@ class Delivery:
         suspension.failed(self.order_key, finding.detail, now)
         failing = now - self._failing_since - (suspended - self._suspended_before)
         if failing >= policy.give_up_after_seconds:
-            detail = (
-                f"gave up after {failing:.0f} s and {self.attempts} attempts; the last one: {finding.detail}"
-            )
-            gave_up = Reject(
-                reason=Reason.GAVE_UP, detail=detail, status=finding.status, response=finding.response
-            )
-            return self._outcome(OutcomeKind.EXPIRED, gave_up)
+            return self._give_up(finding, failing)
         if isinstance(finding, InDoubt) and policy.look_up_in_doubt and not self._in_doubt:
             return self._look_up(attempt, policy)
         return Again(now + policy.backoff.delay(self._failures, attempt.chance))
+
+    def _give_up(self, finding: Retry | InDoubt | Suspend, seconds: float) -> Outcome:
+        refused = isinstance(finding, Suspend)
+        gave_up = Reject(
+            reason=Reason.REFUSED_ALONE if refused else Reason.GAVE_UP,
+            detail=f"gave up after {seconds:.0f} s and {self.attempts} attempts; the last one: {finding.detail}",
+            status=finding.status,
+            response=finding.response,
+        )
+        return self._outcome(OutcomeKind.REJECTED if refused else OutcomeKind.EXPIRED, gave_up)
 
     def _look_up(self, attempt: Attempt, policy: DeliveryPolicy) -> Again:
         self._in_doubt = self._was_in_doubt = True

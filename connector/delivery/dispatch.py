@@ -72,7 +72,7 @@ class Dispatcher:
         async with asyncio.TaskGroup() as self._group:
             while True:
                 await self._until_due()
-                slot = await self._path.quota.slot()
+                slot = await self._path.quota.slot(self._may_leave)
                 probe = self._path.suspension.state is not None
                 batch = self._take(probe=probe)
                 if not batch:
@@ -134,7 +134,7 @@ class Dispatcher:
         """When something may leave, in monotonic seconds; None if something must happen first."""
         time = self._lanes.next_time()
         busy = self.in_flight >= self._path.max_in_flight or len(self._waiting) >= self._path.max_in_flight
-        if time is None or self._halted or busy:
+        if time is None or self._halted or busy or not self._may_leave():
             return None
         if self._path.suspension.state is None:
             return time
@@ -194,6 +194,9 @@ class Dispatcher:
             else:
                 return
 
+    def _may_leave(self) -> bool:
+        return self._path.lease.holds(self._clock.monotonic())
+
     def _send(self, batch: list[Delivery], slot: Permit, *, probe: bool) -> None:
         self.in_flight += 1
         self._probing = self._probing or probe
@@ -201,6 +204,8 @@ class Dispatcher:
         task = self._start(work, f"attempt {batch[0].event.record.origin}")
         # A task that is cancelled before its first step runs nothing: its slot would be held for ever.
         task.add_done_callback(lambda _: slot.unused())
+        if self._path.quota.wants_account:
+            self.must_commit.set()
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         if self._group is None:
@@ -219,10 +224,12 @@ class Dispatcher:
             self._wake.set()
         ended: list[tuple[Delivery, Outcome]] = []
         for delivery, step in zip(batch, steps, strict=True):
-            if isinstance(step, Again):
+            if not isinstance(step, Again):
+                ended.append((delivery, step))
+            elif self._path.suspension.state is None:
                 self._lanes.put_back(delivery, step.at)
             else:
-                ended.append((delivery, step))
+                self._lanes.put_last(delivery, max(step.at, self._path.suspension.next_probe))
         for delivery, outcome in ended:
             await self._settle(delivery, outcome)
 

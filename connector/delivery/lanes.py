@@ -4,7 +4,9 @@ Rules:
  1. Items of one key are taken in the order in which they were submitted.
  2. A lane whose head was taken gives nothing until that head is finished or put back.
  3. A head that is put back stays the head of its lane, and waits until its time; other lanes go on.
- 4. Ready heads are taken first come, first served; one that is put back goes to the end, so that probes go round.
+ 4. Heads are taken first come, first served. One that has waited for its time goes before those that were never taken,
+    so a backlog does not keep it waiting; but one of them goes between two such, so it starves nobody.
+ 5. A head that is put last has, at its time, its turn after all that came in until then: so probes go round.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class Lanes(Generic[Item]):
     def __init__(self) -> None:
         self._lanes: dict[bytes, deque[Item]] = {}
         self._ready: deque[Item] = deque()
-        self._waiting: list[tuple[float, int, Item]] = []
+        self._again: deque[Item] = deque()
+        self._again_is_next = False
+        self._waiting: list[tuple[float, int, Item, deque[Item]]] = []
         self._sequence = 0
         self._size = 0
 
@@ -55,18 +59,35 @@ class Lanes(Generic[Item]):
 
     def take(self, now: float) -> Item | None:
         """The next head whose time has come, or None. Its lane is busy until `finish` or `put_back`."""
-        self._promote(now)
-        return self._ready.popleft() if self._ready else None
+        queue = self._next_queue(now)
+        if not queue:
+            return None
+        self._again_is_next = queue is self._ready and bool(self._again)
+        return queue.popleft()
 
     def peek(self, now: float) -> Item | None:
         """What `take` would give, left where it is."""
-        self._promote(now)
-        return self._ready[0] if self._ready else None
+        queue = self._next_queue(now)
+        return queue[0] if queue else None
+
+    def _next_queue(self, now: float) -> deque[Item]:
+        """The queue whose turn it is; an empty one if nothing can be taken."""
+        while self._waiting and self._waiting[0][0] <= now:
+            _, _, item, queue = heapq.heappop(self._waiting)
+            queue.append(item)
+        return self._again if self._again and (self._again_is_next or not self._ready) else self._ready
 
     def put_back(self, item: Item, until: float) -> None:
         """Returns a taken head to its lane: it can be taken again at `until`, and its lane waits for it."""
+        self._wait(item, until, self._again)
+
+    def put_last(self, item: Item, until: float) -> None:
+        """The same, but at `until` it goes to the end of all that can be taken."""
+        self._wait(item, until, self._ready)
+
+    def _wait(self, item: Item, until: float, queue: deque[Item]) -> None:
         self._sequence += 1
-        heapq.heappush(self._waiting, (until, self._sequence, item))
+        heapq.heappush(self._waiting, (until, self._sequence, item, queue))
 
     def finish(self, item: Item) -> None:
         """Removes a taken head; the next item of its lane is ready. Raises ValueError if `item` is no head."""
@@ -82,7 +103,7 @@ class Lanes(Generic[Item]):
 
     def next_time(self) -> float | None:
         """When `take` gives something: 0.0 for at once, None if only a submission or a finish can help."""
-        if self._ready:
+        if self._ready or self._again:
             return 0.0
         return self._waiting[0][0] if self._waiting else None
 
@@ -90,9 +111,6 @@ class Lanes(Generic[Item]):
         """Drops everything, those that were taken included."""
         self._lanes.clear()
         self._ready.clear()
+        self._again.clear()
         self._waiting.clear()
         self._size = 0
-
-    def _promote(self, now: float) -> None:
-        while self._waiting and self._waiting[0][0] <= now:
-            self._ready.append(heapq.heappop(self._waiting)[2])

@@ -3,9 +3,10 @@
 Rules:
  1. Polling waits for nothing but records and room: never for a request.
  2. Every record that is read is tracked until it is settled, and at most `max_buffered` are, of so many bytes.
- 3. What may be committed is the watermark of each partition; one commit is under way at a time.
+ 3. What may be committed is the watermark of each partition.
  4. An assignment is a new epoch. Before it ends, what is on the wire is settled and committed; the rest is dropped, and
     comes again to whoever reads from the commit.
+ 5. A commit that is refused says that the partitions are no longer ours: that ends the epoch at once.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from connector.delivery.assignment import Assignment
+from connector.delivery.commit import Committed
 from connector.delivery.delivery import Delivery
 from connector.errors import KafkaUnavailable
-from connector.types import Commit, Event, Partition, Skipped, Unsendable
+from connector.types import Event, Partition, Skipped, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
 
+    from connector.delivery.commit import Committer
     from connector.delivery.dispatch import Dispatcher
     from connector.delivery.settle import Settler
     from connector.metrics import WorkspaceMetrics
-    from connector.types import Record
+    from connector.types import Commit, Record
 
 log = structlog.get_logger()
 
@@ -46,10 +49,6 @@ class Source(Protocol):
 
     async def poll(self, partitions: Collection[Partition], room: int, seconds: float) -> list[Record]:
         """At most `room` records of `partitions`, within `seconds`. Raises KafkaUnavailable."""
-        ...
-
-    async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
-        """Commits; False if these partitions are no longer ours. Raises KafkaUnavailable."""
         ...
 
     async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:
@@ -88,6 +87,7 @@ class Pump:
         settler: Settler,
         bounds: Bounds,
         metrics: WorkspaceMetrics,
+        committer: Committer,
     ) -> None:
         self._workspace = workspace
         self._source = source
@@ -95,9 +95,9 @@ class Pump:
         self._settler = settler
         self._bounds = bounds
         self._metrics = metrics
+        self._committer = committer
         self._dispatcher: Dispatcher | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._committing = asyncio.Lock()
         self._room = asyncio.Event()
         self.assignment = Assignment({})
         self.lost = 0
@@ -121,7 +121,7 @@ class Pump:
         async with asyncio.TaskGroup() as self._group:
             others = [
                 self._start(dispatcher.run(), "dispatch"),  # before records come
-                self._start(self._commit_forever(dispatcher.must_commit), "commit"),
+                self._start(self._commit_forever(dispatcher), "commit"),
                 self._start(self._ask_for_ends_forever(), "lag"),
             ]
             polling = self._start(self._poll_forever(), "poll")
@@ -132,7 +132,7 @@ class Pump:
                 loop.cancel()
         try:
             async with asyncio.timeout(_LAST_COMMIT_SECONDS):
-                await self._commit(self.assignment, at_the_end=True)
+                await self._committer.commit_last(self.assignment)
         except TimeoutError:
             log.warning("stopped_without_commit", workspace=self._workspace)
         self._end_epoch()
@@ -142,6 +142,7 @@ class Pump:
     def assigned(self, commits: Mapping[Partition, Commit]) -> None:
         """Begins an epoch for each partition, at its commit."""
         self.assignment = Assignment(commits)
+        self._committer.begin(self.assignment)
         if self._dispatcher is not None:
             self._dispatcher.resume()
             self._dispatcher.must_commit.set()  # nothing may leave before the first commit
@@ -156,7 +157,7 @@ class Pump:
             self._note_cut_off(await self._dispatcher.drain(_REVOKE_SECONDS))
         # Before the commit: records are handed out while it is made, and those come again.
         ended = self._end_epoch()
-        await self._commit(ended, at_the_end=True)
+        await self._committer.commit_last(ended)
         log.info("partitions_revoked", workspace=self._workspace)
 
     def moved(self, partition: Partition, position: int, lost: int) -> None:
@@ -218,31 +219,23 @@ class Pump:
                 )
                 self._dispatcher.refuse(record, fault, tracker)
 
-    async def _commit_forever(self, must_commit: asyncio.Event) -> None:
+    async def _commit_forever(self, dispatcher: Dispatcher) -> None:
         while True:
-            await _wait(must_commit, _COMMIT_SECONDS)
-            must_commit.clear()
-            await self._commit(self.assignment)
+            await _wait(dispatcher.must_commit, _COMMIT_SECONDS)
+            dispatcher.must_commit.clear()
+            assignment = self.assignment
+            committed = await self._committer.commit(assignment, dispatcher.ahead, dispatcher.waiting)
+            if committed is Committed.ACKNOWLEDGED:
+                dispatcher.committed()
+            elif committed is Committed.NOT_OURS and assignment is self.assignment:
+                await self._lose()
 
-    async def _commit(self, assignment: Assignment, *, at_the_end: bool = False) -> None:
-        async with self._committing:
-            commits = assignment.to_commit_at_the_end() if at_the_end else self._to_commit(assignment)
-            if not commits:
-                return
-            try:
-                if await self._source.commit(commits):
-                    assignment.committed(commits)
-                    if self._dispatcher is not None:
-                        self._dispatcher.committed()
-                    return
-            except KafkaUnavailable as error:
-                log.warning("commit_failed", workspace=self._workspace, why=str(error))
-            self._metrics.commit_failures.inc()
-
-    def _to_commit(self, assignment: Assignment) -> dict[Partition, Commit]:
-        if self._dispatcher is None:
-            return {}
-        return assignment.to_commit(self._dispatcher.ahead, self._dispatcher.waiting)
+    async def _lose(self) -> None:
+        """Ends the epoch of partitions that are no longer ours: nothing of it counts, and another has it already."""
+        self._end_epoch()
+        if self._dispatcher is not None:
+            self._note_cut_off(await self._dispatcher.drain(0.0))
+        log.warning("partitions_lost", workspace=self._workspace)
 
     async def _ask_for_ends_forever(self) -> None:
         while True:

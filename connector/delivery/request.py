@@ -11,10 +11,11 @@ from connector.delivery.delivery import Again, Attempt, Delivery, DeliveryPolicy
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Suspend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from types import TracebackType
 
     from connector.clock import Clock
+    from connector.delivery.lease import Lease
     from connector.delivery.suspension import Suspended, Suspension
     from connector.metrics import WorkspaceMetrics
     from connector.types import Event, Sighting, Verdict
@@ -42,6 +43,10 @@ class Permit(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+    def may_leave(self) -> bool:
+        """Whether the request may still be written; asked right before. Who may not write says `unused`."""
+        ...
+
     def answered(self) -> None:
         """The response has ended."""
         ...
@@ -54,12 +59,29 @@ class Permit(Protocol):
 class Slots(Protocol):
     """The quota, as its user sees it."""
 
-    async def slot(self) -> Permit:
-        """Waits for the right to send one request."""
+    async def slot(self, may_leave: Callable[[], bool]) -> Permit:
+        """Waits for the right to send one request, which lasts as long as `may_leave` says so."""
         ...
 
     def hold(self, seconds: float | None) -> None:
         """Gives no slot for `seconds`; for a whole window if None."""
+        ...
+
+    @property
+    def wants_account(self) -> bool:
+        """Whether slots will soon be given out no more before an account was acknowledged."""
+        ...
+
+    def account(self, *, final: bool) -> bytes:
+        """What the next owner of the quota must know, as of now; `final`: nothing leaves any more."""
+        ...
+
+    def acknowledged(self) -> None:
+        """The last account is where the next owner finds it."""
+        ...
+
+    def take_over(self, accounts: Collection[bytes]) -> bool:
+        """Goes on from a predecessor's accounts; False if they say nothing clear, so that all is taken for spent."""
         ...
 
 
@@ -86,10 +108,11 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """What requests go over: the API, its quota, and what decides."""
+    """What requests go over: the API, its quota, the right to send, and what decides."""
 
     destination: Destination
     quota: Slots
+    lease: Lease
     suspension: Suspension
     policy: DeliveryPolicy
     max_in_flight: int

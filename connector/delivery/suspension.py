@@ -7,6 +7,8 @@ Rules:
  4. Anything sent since that SEEN accepts ends the suspension, and forgets the failures before it.
  5. An event refused once, and again after another that was sent in between was accepted, is judged alone: it
     suspends nothing. What was already on the wire at the refusal proves nothing, so the time of sending counts.
+ 6. Where nothing else can be sent, fewer than three refused keys may be those events' own fault. When the last of them
+    is given up, nothing says any more that the workspace is refused, and the suspension ends.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class Suspension:
         self._probe = probe
         self._state: Suspended | None = None
         self._failed_keys: set[bytes] = set()
+        self._refused_keys: set[bytes] = set()
         self._failed_probes = 0
         self._next_probe = 0.0
         self._suspended_before = 0.0
@@ -63,9 +66,9 @@ class Suspension:
         """SEEN took an event that was sent at `sent_at`. What was sent before the suspension says nothing of its end."""
         self._last_accepted_sent_at = max(self._last_accepted_sent_at, sent_at)
         self._failed_keys.clear()
+        self._refused_keys.clear()
         if self._state is not None and sent_at >= self._state.since:
-            self._suspended_before = self.suspended_seconds(now)
-            self._state = None
+            self._resume(now)
 
     def accepted_since(self, refused_at: float) -> bool:
         """Whether SEEN took an event that was sent after `refused_at`."""
@@ -79,6 +82,26 @@ class Suspension:
         self._state = Suspended(reason, detail, now)
         self._failed_probes = 0
         self._schedule(now)
+
+    def refused(self, key: bytes, reason: Reason, detail: str, now: float) -> None:
+        """An event of `key` was refused, which may be the workspace's fault: suspends."""
+        self._refused_keys.add(key)
+        self.suspend(reason, detail, now)
+
+    @property
+    def few_are_refused(self) -> bool:
+        """Whether fewer than three different keys were refused since SEEN took an event."""
+        return len(self._refused_keys) < _OUTAGE_KEYS
+
+    def gave_up(self, key: bytes, now: float) -> None:
+        """An event of `key` that was refused is given up: without another one, that ends the suspension."""
+        self._refused_keys.discard(key)
+        if self._state is not None and not self._refused_keys:
+            self._resume(now)
+
+    def _resume(self, now: float) -> None:
+        self._suspended_before = self.suspended_seconds(now)
+        self._state = None
 
     def failed(self, key: bytes, detail: str, now: float) -> None:
         """An event of `key` failed in a way that may be its own: suspends at the third different key in a row."""

@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from connector.errors import KafkaUnavailable
+from connector.kafka.assignor import OneOwnerAssignor
 from connector.kafka.connection import START_SECONDS, connected, stopped
 from connector.kafka.fetch import Fetcher
 from connector.kafka.topics import administration
@@ -27,6 +28,7 @@ from connector.types import Commit, Partition
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from connector.kafka.assignor import Member
     from connector.kafka.connection import KafkaConnection
     from connector.types import Record
 
@@ -40,11 +42,14 @@ REBALANCE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """`starts` says for each topic where it begins without a commit: earliest, latest, or a time in Unix seconds."""
+    """`starts` says for each topic where it begins without a commit: earliest, latest, or a time in Unix seconds.
+    `member` is what this replica is in every group.
+    """
 
     group_id: str
     starts: Mapping[str, str | float]
     session_timeout_seconds: float
+    member: Member
 
 
 class Ownership(Protocol):
@@ -94,6 +99,7 @@ class KafkaSource:
             session_timeout_ms=int(settings.session_timeout_seconds * 1000),
             heartbeat_interval_ms=int(settings.session_timeout_seconds * 100),
             rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
+            partition_assignment_strategy=(OneOwnerAssignor(settings.group_id, settings.member),),
         )
         consumer.subscribe(list(settings.starts), listener=_Listener(self))
         return consumer
@@ -123,7 +129,7 @@ class KafkaSource:
     async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
         """Commits; False if the group has moved on and these partitions are no longer ours. Raises KafkaUnavailable."""
         commit = {
-            TopicPartition(each.topic, each.number): (commit.offset, commit.metadata)
+            TopicPartition(each.topic, each.number): (commit.offset, commit.metadata or "")
             for each, commit in commits.items()
         }
         try:
@@ -179,12 +185,19 @@ class KafkaSource:
         )
 
     async def _commits(self) -> dict[TopicPartition, Commit]:
-        """What the group has committed, with what was said beyond: the consumer's own `committed` leaves that out."""
-        group_id = self._settings.group_id
+        """What the group has committed, with what was said beyond: the consumer's own `committed` leaves that out.
+
+        Raises KafkaUnavailable while the group's coordinator does not know yet.
+        """
+        group_id, wanted = self._settings.group_id, list(self._unplaced)
         async with administration(self._connection, f"reading the commits of {group_id}") as admin:
-            found = await admin.list_consumer_group_offsets(group_id)
+            found = await admin.list_consumer_group_offsets(group_id, partitions=wanted)
+        # A coordinator that is still loading, after a broker's restart, answers for none of them, and aiokafka does not
+        # say so: taken for "never committed", that would begin the topics anew.
+        if missing := set(wanted) - found.keys():
+            raise KafkaUnavailable(f"reading the commits of {group_id}: no answer for {len(missing)} partitions")
         return {
-            each: Commit(commit.offset, commit.metadata or "")
+            each: Commit(commit.offset, commit.metadata)
             for each, commit in found.items()
             if commit.offset >= 0
         }

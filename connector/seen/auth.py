@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from connector.seen.verdict import NoToken
+
 
 class Credentials(Protocol):
     """A way to authenticate."""
 
-    async def authorization(self) -> str:
-        """The header's value, from memory wherever it can be."""
+    async def authorization(self) -> str | NoToken:
+        """The header's value, from memory wherever it can be; or why there is none."""
         ...
 
     async def renew(self) -> None:
-        """Reads the secret anew: what was refused may have been replaced meanwhile."""
+        """What was refused is not shown again: the secret may have been replaced meanwhile."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends whatever is under way."""
         ...
 
 
@@ -34,3 +40,6 @@ class BearerToken:
     async def renew(self) -> None:
         """Reads the token anew."""
         self._value = f"Bearer {self._reveal()}"
+
+    async def stop(self) -> None:
+        """Nothing is under way."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from connector.seen.verdict import Exchange, Fault, NoResponse, Response
+from connector.seen.verdict import Exchange, Fault, NoResponse, NoToken, Response
 from connector.text import REDACTED_BYTES, redacted_start
 
 if TYPE_CHECKING:
@@ -51,16 +51,31 @@ class SeenEndpoint:
             segment = segment.replace(".", "%2E")  # as they are, they would be steps in the path
         return URL(f"{self.data_url}/{segment}", encoded=True)
 
+    @property
+    def token_url(self) -> URL:
+        """The URL of the token endpoint (SEEN API 2.0, authorization)."""
+        return URL(f"{self.base_url.rstrip('/')}/oauth2/token")
+
+
+class _MayNotLeaveError(aiohttp.ClientError):
+    """The right to send ended before the request was written."""
+
 
 class _Body(aiohttp.BytesPayload):
-    """A body that knows whether any of it was written.
+    """A body that is written only if it still may be, and knows whether any of it was.
 
     aiohttp holds the headers back until the first chunk of the body, so before `written` nothing has left.
     """
 
     written = False
 
+    def __init__(self, body: bytes, permit: Permit) -> None:
+        super().__init__(body, content_type="application/json")
+        self._permit = permit
+
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if not self._permit.may_leave():
+            raise _MayNotLeaveError
         self.written = True
         await super().write_with_length(writer, content_length)
 
@@ -90,6 +105,7 @@ class SeenClient:
 
     async def stop(self) -> None:
         """Closes the pool."""
+        await self._credentials.stop()
         if self._session is not None:
             await self._session.close()
 
@@ -99,8 +115,7 @@ class SeenClient:
 
     async def create(self, body: bytes, permit: Permit) -> Exchange:
         """POSTs `body`, one JSON object, to create data."""
-        payload = _Body(body, content_type="application/json")
-        return await self._exchange("POST", self._endpoint.data_url, payload, permit)
+        return await self._exchange("POST", self._endpoint.data_url, _Body(body, permit), permit)
 
     async def get(self, item_id: str, permit: Permit) -> Exchange:
         """GETs the item with the id `item_id`."""
@@ -109,22 +124,34 @@ class SeenClient:
     async def _exchange(self, method: str, url: URL, payload: _Body | None, permit: Permit) -> Exchange:
         if self._session is None:
             raise RuntimeError("the client is not started")
-        headers = {"Authorization": await self._credentials.authorization(), "Accept": "application/json"}
+        authorization = await self._credentials.authorization()
+        if isinstance(authorization, NoToken):
+            permit.unused()
+            return authorization
+        if not permit.may_leave():
+            return self._fenced(permit)
+        headers = {"Authorization": authorization, "Accept": "application/json"}
         try:
             # A redirect would be a second request past the quota, so none is followed.
             async with self._session.request(
                 method, url, data=payload, headers=headers, allow_redirects=False
             ) as answer:
-                body = await _read(answer)
+                body = await read_capped(answer, _LONGEST_BODY)
                 permit.answered()
                 return Response(answer.status, body, self._excerpt(body), self._retry_after(answer))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            if payload is not None and not payload.written and not permit.may_leave():
+                return self._fenced(permit)
             return self._no_response(error, payload, permit)
+
+    @staticmethod
+    def _fenced(permit: Permit) -> NoResponse:
+        permit.unused()
+        return NoResponse(Fault.FENCED, "the right to send ended before the request was written")
 
     def _no_response(self, error: Exception, payload: _Body | None, permit: Permit) -> NoResponse:
         detail = f"{type(error).__name__}: {self._redact(str(error))[:200]}".rstrip(": ")
-        unconnected = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-        if unconnected or (payload is not None and not payload.written):
+        if is_unconnected(error) or (payload is not None and not payload.written):
             permit.unused()
             return NoResponse(Fault.NOT_SENT, f"cannot connect ({detail})")
         if isinstance(error, asyncio.TimeoutError):
@@ -165,12 +192,17 @@ def retry_after_seconds(value: str | None, wall: float) -> float | None:
     return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - wall)
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The body, cut at the cap; a body that long is none that SEEN documents."""
+def is_unconnected(error: Exception) -> bool:
+    """Whether a request failed before there was a connection, so that nothing of it was sent."""
+    return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+
+
+async def read_capped(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, cut not far beyond `limit` bytes; a body that long is none that SEEN documents."""
     chunks = bytearray()
     async for chunk in answer.content.iter_any():
         chunks += chunk
-        if len(chunks) >= _LONGEST_BODY:
+        if len(chunks) >= limit:
             answer.close()
             break
     return bytes(chunks)

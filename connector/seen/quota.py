@@ -2,6 +2,9 @@
 
 `window` proves that the quota is never exceeded; the pacer only spreads a burst, at five times the mean rate, so that
 it leaves as a stream. The slot is taken after the pacer: the pacer never admits what the window would not.
+
+What is spent is written down with each commit, for the next owner. Between two of them at most `ahead` requests leave,
+so the next owner knows how many it cannot have read of.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from aiolimiter import AsyncLimiter
 
+from connector.seen.spent import Spent, decode, encode, rounded
 from connector.seen.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
     from connector.clock import Clock
@@ -31,9 +36,18 @@ class QuotaLimits:
     per_seconds: float
     grace_seconds: float
 
+    @property
+    def longest_seconds(self) -> float:
+        """How long a slot may be held after its request was given up."""
+        return self.per_seconds + self.grace_seconds
+
 
 class Permit(Protocol):
     """The right to send one request, as the sender sees it: it says what became of the request."""
+
+    def may_leave(self) -> bool:
+        """Whether the request may still be written; asked right before."""
+        ...
 
     def answered(self) -> None:
         """The response has ended."""
@@ -47,11 +61,12 @@ class Permit(Protocol):
 class Slot:
     """A `Permit` for one request. Left without a word, it counts as unanswered: the safe side."""
 
-    __slots__ = ("_quota", "_returned")
+    __slots__ = ("_quota", "_returned", "may_leave")
 
-    def __init__(self, quota: Quota) -> None:
+    def __init__(self, quota: Quota, may_leave: Callable[[], bool]) -> None:
         self._quota = quota
         self._returned = False
+        self.may_leave = may_leave
 
     def __enter__(self) -> Self:
         return self
@@ -80,24 +95,78 @@ class Slot:
 
 
 class Quota:
-    """Slots for the requests of one workspace, first come, first served."""
+    """Slots for the requests of one workspace, first come, first served.
 
-    def __init__(self, limits: QuotaLimits, clock: Clock) -> None:
+    At most `ahead` of them are given out beyond the last account that was acknowledged.
+    """
+
+    def __init__(self, limits: QuotaLimits, clock: Clock, *, owner: str, ahead: int) -> None:
+        """`owner` tells our own accounts from those of others."""
         self.limits = limits
         self.window = Window(limits.requests, limits.per_seconds, limits.grace_seconds)
         self._clock = clock
+        self._owner = owner
+        self._ahead = ahead
+        self._written = self._acknowledged = 0
         self._pacer = AsyncLimiter(max(1.0, limits.requests / _BURST_SHARE), limits.per_seconds / _PACE_SHARE)
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self._held_until = 0.0
 
-    async def slot(self) -> Slot:
-        """Waits for a slot, as long as it takes; a cancelled wait leaks none. The caller leaves it as a context."""
+    async def slot(self, may_leave: Callable[[], bool]) -> Slot:
+        """Waits for a slot, as long as it takes; a cancelled wait leaks none. The caller leaves it as a context.
+
+        `may_leave` is asked once more, right before the request is written.
+        """
         async with self._turn:
             await self._pacer.acquire()
-            while self.now() < self._held_until or not self.window.take(self.now()):
+            while not self._take():
                 await self._wait()
-        return Slot(self)
+        return Slot(self, may_leave)
+
+    def _take(self) -> bool:
+        now = self.now()
+        return now >= self._held_until and self.unaccounted < self._ahead and self.window.take(now)
+
+    @property
+    def unaccounted(self) -> int:
+        """Slots given out since the last account that was acknowledged was written."""
+        return self.window.taken - self._acknowledged
+
+    @property
+    def wants_account(self) -> bool:
+        """Whether half of what may leave without another account has left."""
+        return 2 * self.unaccounted >= self._ahead
+
+    def account(self, *, final: bool) -> bytes:
+        """What the next owner must know, as of now; `final`: nothing leaves any more."""
+        self._written = self.window.taken
+        wall, now = self._clock.wall(), self.now()
+        free = rounded((time - now + wall for time in self.window.free_at()), self.limits.longest_seconds)
+        unknown = self.window.on_wire + (0 if final else self._ahead)
+        return encode(Spent(self._owner, wall, free, unknown))
+
+    def acknowledged(self) -> None:
+        """The account that was written last is where the next owner finds it."""
+        self._acknowledged = self._written
+        self.changed()
+
+    def take_over(self, accounts: Collection[bytes]) -> bool:
+        """Goes on from what was found; False if it says nothing clear, so that all must be taken for spent.
+
+        No account at all: nothing was ever sent.
+        """
+        found = [spent for spent in map(decode, accounts) if spent is not None]
+        now, longest = self.now(), self.limits.longest_seconds
+        if not found:
+            self.window.inherit([now + longest] * (self.limits.requests if accounts else 0))
+            return not accounts
+        newest = max(found, key=lambda spent: spent.at)
+        if newest.owner != self._owner:
+            wall = self._clock.wall()
+            self.window.inherit(time - wall + now for time in newest.free_at if time > wall)
+            self.window.inherit([now + longest] * newest.unknown)
+        return True
 
     def hold(self, seconds: float | None) -> None:
         """Gives out no slot for `seconds`, or for a window if None: SEEN said that it is enough."""
@@ -121,9 +190,13 @@ class Quota:
     async def _wait(self) -> None:
         self._changed.clear()
         now = self.now()
-        until = self._held_until if now < self._held_until else self.window.next_free()
+        until = self._held_until if now < self._held_until else self._next_free()
         try:
             async with asyncio.timeout(None if until is None else max(0.0, until - now)):
                 await self._changed.wait()
         except TimeoutError:
             return
+
+    def _next_free(self) -> float | None:
+        """None if something must happen first: the end of a request, or an acknowledged account."""
+        return self.window.next_free() if self.unaccounted < self._ahead else None

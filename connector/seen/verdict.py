@@ -35,6 +35,7 @@ class Response:
 class Fault(Enum):
     """Why there is no response."""
 
+    FENCED = auto()
     NOT_SENT = auto()
     TIMED_OUT = auto()
     LOST = auto()
@@ -48,15 +49,22 @@ class NoResponse:
     detail: str
 
 
-Exchange = Response | NoResponse
+@dataclass(frozen=True, slots=True)
+class NoToken:
+    """A request that was not made, for want of an access token. `answer` is how asking for one ended."""
+
+    answer: Response | NoResponse
+
+
+Exchange = Response | NoResponse | NoToken
 """How one request ended."""
 
 
 def judge(exchange: Exchange, sent_id: str) -> Verdict:
     """What the answer to create data means for the event with the id `sent_id`."""
-    if isinstance(exchange, NoResponse):
+    if not isinstance(exchange, Response):
         return _unanswered(exchange)
-    body = _parsed(exchange.body)
+    body = parsed(exchange.body)
     match exchange.status:
         case 200 | 201 if body.get("id") == sent_id:
             return Accepted(reason=Reason.CREATED, status=exchange.status)
@@ -79,9 +87,9 @@ def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
     Same values: every property that was sent is there with an equal JSON value, where null is as good as absent; more
     there is ignored (SEEN API 2.0, read one item).
     """
-    if isinstance(exchange, NoResponse):
+    if not isinstance(exchange, Response):
         return _unanswered(exchange)
-    body = _parsed(exchange.body)
+    body = parsed(exchange.body)
     match exchange.status:
         case 200 if body.get("id") == sent["id"]:
             values = body.get("values")
@@ -94,10 +102,43 @@ def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
     return _not_about_the_event(exchange, body)
 
 
-def _unanswered(exchange: NoResponse) -> Retry | InDoubt:
+def without_token(answer: Response | NoResponse) -> Retry | Suspend:
+    """What an answer of the token endpoint means that gives no access token: nothing was sent, so nothing is in doubt.
+
+    A refusal (4xx, RFC 6749 section 5.2) is the credentials' fault. Everything else, a 200 without a token too, is an
+    outage. Of the body only an error's code is told, for a body may hold a token.
+    """
+    if isinstance(answer, NoResponse):
+        reason = Reason.CANNOT_CONNECT if answer.fault is Fault.NOT_SENT else Reason.UNAVAILABLE
+        return Retry(reason=reason, detail=f"no access token: {answer.detail}", outage=True, unsent=True)
+    body = parsed(answer.body)
+    words = ["no access token: the token endpoint answered", str(answer.status), *_code(body.get("error"))]
+    detail = " ".join(words)
+    match answer.status:
+        case status if 300 <= status < 400:
+            return Suspend(reason=Reason.REDIRECTED, detail=detail, status=status, unsent=True)
+        case status if 400 <= status < 500 and status not in (408, 425, 429):
+            return Suspend(reason=Reason.UNAUTHENTICATED, detail=detail, status=status, unsent=True)
+        case status:
+            hold = answer.retry_after_seconds
+            return Retry(
+                reason=Reason.UNAVAILABLE,
+                detail=detail,
+                status=status,
+                hold_seconds=hold,
+                outage=True,
+                unsent=True,
+            )
+
+
+def _unanswered(exchange: NoResponse | NoToken) -> Retry | Suspend | InDoubt:
+    if isinstance(exchange, NoToken):
+        return without_token(exchange.answer)
     match exchange.fault:
+        case Fault.FENCED:
+            return Retry(reason=Reason.LEASE_LOST, detail=exchange.detail)
         case Fault.NOT_SENT:
-            return Retry(reason=Reason.CANNOT_CONNECT, detail=exchange.detail, outage=True)
+            return Retry(reason=Reason.CANNOT_CONNECT, detail=exchange.detail, outage=True, unsent=True)
         case Fault.TIMED_OUT:
             return InDoubt(reason=Reason.TIMED_OUT, detail=exchange.detail)
         case Fault.LOST:
@@ -126,17 +167,20 @@ def _not_about_the_event(exchange: Response, body: dict[str, Any]) -> Retry | Su
 
 def _said(exchange: Response, body: dict[str, Any], *, message: bool = False) -> dict[str, Any]:
     """The answer in words, SEEN's message whole. It may repeat customer data: only where it goes to a dead letter."""
-    words = [f"SEEN answered {exchange.status}"]
-    code = body.get("code")
-    if isinstance(code, str) and code.isidentifier() and len(code) <= _LONGEST_CODE:
-        words.append(code)
+    words = [f"SEEN answered {exchange.status}", *_code(body.get("code"))]
     text = body.get("message")
     if message and isinstance(text, str):
         words.append(f"({text})")
     return {"detail": " ".join(words), "status": exchange.status, "response": exchange.excerpt}
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
+def _code(value: object) -> list[str]:
+    """The code of an error, none if `value` does not look like one."""
+    return [value] if isinstance(value, str) and value.isidentifier() and len(value) <= _LONGEST_CODE else []
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The members of a JSON object; none if `body` is anything else."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:

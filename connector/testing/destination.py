@@ -25,6 +25,10 @@ _FOUND = Accepted(reason=Reason.FOUND, status=200)
 class Permit(Protocol):
     """The slot of a request."""
 
+    def may_leave(self) -> bool:
+        """Whether the request may still be written."""
+        ...
+
     def answered(self) -> None:
         """The response has ended."""
         ...

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 from connector.delivery.backoff import Backoff
+from connector.delivery.commit import Committer
 from connector.delivery.delivery import DeliveryPolicy
 from connector.delivery.dispatch import Dispatcher
+from connector.delivery.lease import Lease
 from connector.delivery.pump import Bounds, Pump
 from connector.delivery.request import Path
 from connector.delivery.settle import Origin, Settler
@@ -66,6 +68,7 @@ class EngineSettings:
     max_in_flight: int = 32
     chance: float = 0.5
     drain_seconds: float = 17.0
+    session_timeout_seconds: float = 30.0
 
 
 class Simulation:
@@ -79,22 +82,31 @@ class Simulation:
         destination: ScriptedDestination | None = None,
         settings: EngineSettings | None = None,
         topics: MemoryTopics | None = None,
+        owner: str = "replica-1",
     ) -> None:
-        """Must be made inside a running loop. `topics` of an engine that has ended are what its successor finds."""
+        """Must be made inside a running loop. `topics` of an engine that has ended are what its successor finds, which is
+        of another `owner` if it runs elsewhere.
+        """
         self.destination = destination or ScriptedDestination()
         self.settings = settings or EngineSettings()
         self.topics = topics or MemoryTopics()
         self.clock = VirtualClock()
         self.metrics = Metrics("0.0.0")
-        self.quota = Quota(self.settings.limits, self.clock)
+        self.quota = Quota(self.settings.limits, self.clock, owner=owner, ahead=self.settings.max_in_flight)
         self.suspension = Suspension(self.settings.probe)
         self.counts: Counter[OutcomeKind] = Counter()
         series = self.metrics.workspace("acme")
         settler = Settler(
             self.topics, Origin("acme", "0.0.0", OUTCOMES, DEAD_LETTERS), self.clock, series, self.counts
         )
+        lease = Lease(self.settings.session_timeout_seconds)
         path = Path(
-            self.destination, self.quota, self.suspension, self.settings.policy, self.settings.max_in_flight
+            self.destination,
+            self.quota,
+            lease,
+            self.suspension,
+            self.settings.policy,
+            self.settings.max_in_flight,
         )
         self.pump = Pump(
             "acme",
@@ -103,6 +115,7 @@ class Simulation:
             settler,
             self.settings.bounds,
             series,
+            Committer("acme", self.topics, self.quota, lease, self.clock, series),
         )
         self.dispatcher = Dispatcher(
             "acme", path, settler, self.clock, series, lambda: self.settings.chance, self.pump.settled

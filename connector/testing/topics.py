@@ -33,8 +33,8 @@ class MemoryTopics:
 
     - `poll_error` and `commit_error` are raised by every poll and commit while they are set, `unreadable` by polls alone.
     - `commit_seconds` is how long a commit takes; `is_fenced` has commits answered as the group does when it has moved on.
-    - `committed` is what the group has committed, `metadata` what travels with it, `polls` counts the polls, `published` has every message that was
-      acknowledged, in order.
+    - `committed` is what the group has committed, `metadata` what travels with it, `published` has every message that was
+      acknowledged, in order; `polls` and `commits` count the calls.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class MemoryTopics:
         self.committed: dict[Partition, int] = {}
         self.metadata: dict[Partition, str] = {}
         self.polls = 0
+        self.commits = 0
         self.published: list[tuple[str, Message]] = []
         self._log: defaultdict[Partition, list[Record]] = defaultdict(list)
         self._positions: dict[Partition, int] = {}
@@ -78,7 +79,7 @@ class MemoryTopics:
         """Gives these partitions, and no others, to `owner`, each from its commit on; without one from its beginning."""
         self._positions = {each: self.committed.get(each, self._beginning(each)) for each in partitions}
         owner.assigned(
-            {each: Commit(offset, self.metadata.get(each, "")) for each, offset in self._positions.items()}
+            {each: Commit(offset, self.metadata.get(each)) for each, offset in self._positions.items()}
         )
 
     async def revoke(self, owner: Ownership) -> None:
@@ -130,12 +131,13 @@ class MemoryTopics:
 
     async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
         """Commits, after `commit_seconds`; raises `commit_error`."""
+        self.commits += 1
         await asyncio.sleep(self.commit_seconds)
         if self.commit_error is not None:
             raise self.commit_error
         if not self.is_fenced:
             self.committed.update({each: commit.offset for each, commit in commits.items()})
-            self.metadata.update({each: commit.metadata for each, commit in commits.items()})
+            self.metadata.update({each: commit.metadata or "" for each, commit in commits.items()})
         return not self.is_fenced
 
     async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:

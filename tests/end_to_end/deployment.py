@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.reader import read_topic
@@ -85,11 +86,15 @@ class Deployment:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
+        await self._end()
         if error is not None:
             sys.stderr.write(self.log_path.read_text()[-20_000:])
+
+    async def _end(self) -> None:
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._process.wait()
 
     @property
     def log_path(self) -> Path:
@@ -107,7 +112,11 @@ class Deployment:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "connector", "run", "--config", str(self.directory), stderr=log
             )
-        await eventually(self._find_ports, "the process says that it has started")
+        try:
+            await eventually(self._find_ports, "the process says that it has started")
+        except BaseException:
+            await self._end()
+            raise
 
     async def stop(self) -> int:
         """SIGTERM, then the exit code."""
@@ -116,6 +125,12 @@ class Deployment:
         async with asyncio.timeout(40):
             code: int = await self._process.wait()
             return code
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -185,6 +200,11 @@ class Deployment:
         async with self._admin() as admin:
             await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
 
+    async def configure(self, topic: str, configs: Mapping[str, str]) -> None:
+        """Changes settings of a topic."""
+        async with self._admin() as admin:
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(configs))])
+
     async def delete(self, topic: str) -> None:
         """Deletes a topic with all that it holds."""
         async with self._admin() as admin:
@@ -215,6 +235,14 @@ class Deployment:
         async with self._admin() as admin:
             offsets = await admin.list_consumer_group_offsets(self.group(workspace))
         return {each.partition: found.offset for each, found in offsets.items()}
+
+    async def everything_committed(self, count: int, workspace: str = "acme") -> None:
+        """Waits until `count` records of the workspace are committed."""
+
+        async def done() -> object:
+            return sum((await self.committed(workspace)).values()) == count
+
+        await eventually(done, f"{count} records of {workspace} are committed")
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
-from connector.sandbox.emulator import Fault
+from connector.sandbox.emulator import Fault, OAuthClient
 from tests.end_to_end.deployment import CALLBACK_TOKEN, SEEN_TOKEN, eventually
 
 if TYPE_CHECKING:
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from connector.sandbox.emulator import Emulator
     from tests.end_to_end.deployment import Deployment
 
+TOKENS = "/oauth2/token"
 PASSWORD = "pass word/åß&5521"
+CLIENT_SECRET = "client secret/åß&7731"
 IN_FILES = {"seen": "seen-token-in-a-file-1", "callback": "key-in-a-file-1", "rotated": "key-in-a-file-2"}
 SECRETS = (
     SEEN_TOKEN,
     CALLBACK_TOKEN,
+    CLIENT_SECRET,
     PASSWORD,
     base64.b64encode(f"seen:{PASSWORD}".encode()).decode(),
     *IN_FILES.values(),
@@ -59,7 +62,12 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
 ) -> None:
     deployment.connector["logging"] = {"level": level}
     deployment.workspace("acme", seen={"timeout_seconds": 0.5})
-    deployment.workspace("bravo", callback={"auth": {"basic": {"username": "seen", "password": PASSWORD}}})
+    deployment.workspace(
+        "bravo",
+        seen={"auth": {"oauth2": {"client_id": "us", "client_secret": CLIENT_SECRET}}},
+        callback={"auth": {"basic": {"username": "seen", "password": PASSWORD}}},
+    )
+    seen.set_clients("bravo", OAuthClient(client_id="us", client_secret=CLIENT_SECRET))
     key = in_files(deployment)
     for number, echo in enumerate(ECHOES):
         seen.fail(echo_for(echo, str(number)))
@@ -81,6 +89,7 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
         for packets in MALFORMED:
             await call_in_packets(deployment, packets)
         await deployment.produce({"value": b'{"id": "1"}'}, topic=deployment.topic("events", "charlie"))
+        access_token = await repeat_an_access_token(deployment, seen)
         seen.set_tokens("acme", "another")
         await deployment.produce({"value": b'{"id": "after"}'})
 
@@ -97,7 +106,7 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
         for role in ("outcomes", "dead_letters", "videos"):
             written += [repr(record).encode() for record in await deployment.read(role, workspace)]
     assert len(written) > 10
-    for secret in (*SECRETS, CUSTOMER):
+    for secret in (*SECRETS, access_token, CUSTOMER):
         assert not [text[:2000] for text in written if secret.encode() in text]
 
 
@@ -129,6 +138,31 @@ def in_files(deployment: Deployment) -> Path:
         callback={"auth": {"token_file": str(deployment.directory / "callback"), "header": "X-Api-Key"}},
     )
     return deployment.directory / "callback"
+
+
+async def repeat_an_access_token(deployment: Deployment, seen: Emulator) -> str:
+    """Has SEEN repeat bravo's access token and client secret wherever it can, and leaves bravo suspended for it."""
+    topic = deployment.topic("events", "bravo")
+    await deployment.produce({"value": b'{"id": "1"}'}, topic=topic)
+    await deployment.settled(1, "bravo")
+    (token,) = seen.issued_tokens("bravo")
+    body = orjson.dumps({"error": token, "code": token, "message": f"{CLIENT_SECRET} {token}"}).decode()
+    seen.fail(Fault(status=422, body=body, workspace="bravo", id="2"))
+    await deployment.produce({"value": b'{"id": "2"}'}, topic=topic)
+    await deployment.settled(2, "bravo")
+    seen.revoke_tokens("bravo")
+    for status in (200, 302, 401, 503, 400):
+        times = None if status == 400 else 1
+        seen.fail(
+            Fault(status=status, body=body, headers={"Location": f"/{token}"}, path=TOKENS, times=times)
+        )
+    await deployment.produce({"value": b'{"id": "3"}'}, topic=topic)
+
+    async def refused() -> object:
+        return b"token endpoint answered 400" in (await deployment.get("/readyz"))[1]
+
+    await eventually(refused, "bravo is suspended")
+    return token
 
 
 async def call_with_key(deployment: Deployment, key: str, expected: int) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
+from connector.errors import KafkaUnavailable
+from connector.kafka.assignor import Member
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import KafkaSource, SourceSettings
 from connector.kafka.topics import NewTopics, prepare_topics
@@ -79,6 +81,12 @@ async def reading(source: KafkaSource, owner: Owner) -> AsyncIterator[None]:
         await source.stop(5)
 
 
+def source_settings(
+    group: str, topic: str, start: str = "earliest", *, member: Member | None = None
+) -> SourceSettings:
+    return SourceSettings(group, {topic: start}, 10.0, member or Member("one", (group,)))
+
+
 async def produce_until(
     stop: asyncio.Event, connection: KafkaConnection, topic: str, sent: list[str]
 ) -> None:
@@ -93,21 +101,16 @@ async def test_regression_what_a_poll_gives_in_a_rebalance_before_the_new_epoch_
     connection, topic, group = KafkaConnection(kafka), f"{prefix}events", f"{prefix}group"
     await prepare_topics(connection, [topic], NewTopics(4, -1))
     owner, sent = Owner(), list[str]()
-    source = KafkaSource(connection, SourceSettings(group, {topic: "earliest"}, 10.0))
+    source = KafkaSource(connection, source_settings(group, topic))
     async with reading(source, owner):
         stop = asyncio.Event()
         producing = asyncio.create_task(produce_until(stop, connection, topic, sent))
         for _ in range(3):
-            other = AIOKafkaConsumer(
-                topic,
-                bootstrap_servers=kafka,
-                group_id=group,
-                enable_auto_commit=False,
-                heartbeat_interval_ms=500,
-            )
-            await other.start()
+            # It does not have the group in its configuration, so it joins and gets nothing.
+            other = KafkaSource(connection, source_settings(group, topic, member=Member("other", ())))
+            await other.start(Owner())
             await asyncio.sleep(1)
-            await other.stop()
+            await other.stop(5.0)
             await asyncio.sleep(DRAIN_SECONDS + 1)
         stop.set()
         await (
@@ -126,7 +129,7 @@ async def test_a_topic_without_a_commit_is_read_from_where_its_source_says(
     await prepare_topics(connection, [topic], NewTopics(1, -1))
     await write_records(connection, topic, [Message(None, b"{}")] * 3, seconds=10)
     owner = Owner()
-    source = KafkaSource(connection, SourceSettings(f"{prefix}group", {topic: start}, 10.0))
+    source = KafkaSource(connection, source_settings(f"{prefix}group", topic, start))
     async with reading(source, owner):
         await eventually(lambda: owner.next.get(Partition(topic, 0)) == 3, "the end is reached", 30)
     assert [record.offset for record in owner.read] == expected
@@ -136,7 +139,7 @@ async def test_regression_a_partition_that_is_added_is_read_from_its_beginning_w
     kafka: str, prefix: str
 ) -> None:
     connection, topic = KafkaConnection(kafka), f"{prefix}events"
-    settings = SourceSettings(f"{prefix}group", {topic: "latest"}, 10.0)
+    settings = source_settings(f"{prefix}group", topic, "latest")
     await prepare_topics(connection, [topic], NewTopics(1, -1))
     await write_records(connection, topic, [Message(None, b"{}")] * 3, seconds=10)
     first = Owner()
@@ -190,7 +193,7 @@ async def test_a_record_that_cannot_be_decoded_is_handed_out_without_content_and
         await (await producer.send_batch(batch, topic, partition=partition))
     await producer.stop()
     owner = Owner()
-    source = KafkaSource(connection, SourceSettings(f"{prefix}group", {topic: "earliest"}, 10.0))
+    source = KafkaSource(connection, source_settings(f"{prefix}group", topic))
     async with reading(source, owner):
         await eventually(lambda: len(owner.read) >= 15, "all of both partitions is read", 30)
     assert owner.gaps == []
@@ -198,3 +201,39 @@ async def test_a_record_that_cannot_be_decoded_is_handed_out_without_content_and
     unreadable = {(each.partition, each.offset) for each in owner.read if each.unreadable}
     assert unreadable == {(0, 2), (0, 3), (0, 4), (0, 5)}  # aiokafka decodes a batch from its start
     assert all(each.value == b"%d" % each.offset for each in owner.read if not each.unreadable)
+
+
+async def test_regression_a_coordinator_that_is_still_loading_is_not_taken_for_a_group_without_commits(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, topic, group = KafkaConnection(kafka), f"{prefix}events", f"{prefix}group"
+    await prepare_topics(connection, [topic], NewTopics(1, -1))
+    await write_records(connection, topic, [Message(None, b"{}")] * 3, seconds=10)
+    source = KafkaSource(connection, source_settings(group, topic))
+    first = Owner()
+    async with reading(source, first):
+        await eventually(lambda: first.next, "the partition is ours", 30)
+        assert await source.commit({Partition(topic, 0): Commit(2, "said")})
+
+    answers: list[dict[str, object]] = [
+        {}
+    ]  # of a coordinator that loads: no error, and nothing about any partition
+    ask = AIOKafkaAdminClient.list_consumer_group_offsets
+
+    async def loading_first(admin: AIOKafkaAdminClient, *args: Any, **options: Any) -> Any:
+        return answers.pop() if answers else await ask(admin, *args, **options)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "list_consumer_group_offsets", loading_first)
+    owner, refusals = Owner(), list[str]()
+    source = KafkaSource(connection, source_settings(group, topic))
+    await source.start(owner)
+    async with asyncio.timeout(30):
+        while not owner.next:
+            try:
+                await source.poll([], 0, 0.5)
+            except KafkaUnavailable as error:
+                refusals.append(str(error))
+            await asyncio.sleep(0.01)
+    await source.stop(5)
+    assert refusals == [f"reading the commits of {group}: no answer for 1 partitions"]
+    assert owner.next == {Partition(topic, 0): 2}

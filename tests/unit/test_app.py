@@ -11,6 +11,7 @@ import pytest
 
 from connector.app import App
 from connector.config.load import load
+from connector.config.secrets import Redactor
 from connector.errors import KafkaUnavailable
 from connector.workspace import Workspace
 from tests.end_to_end.deployment import eventually
@@ -49,7 +50,7 @@ def app(tmp_path: Path, deaths: Deaths) -> App:
     acme = (folder / "workspaces" / "acme.yaml").read_text()
     bravo = acme.replace("name: acme", "name: bravo").replace("3c90c3cc", "4c90c3cc")
     (folder / "workspaces" / "bravo.yaml").write_text(bravo)
-    return App(load(folder, ENVIRON), str)
+    return App(load(folder, ENVIRON), Redactor())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import socket
@@ -8,6 +9,9 @@ import sys
 
 import aiohttp
 import pytest
+from click.testing import CliRunner
+
+from connector.cli.emulate import emulate
 
 COMMAND = (sys.executable, "-c", "from connector.cli.emulate import emulate; emulate()")
 
@@ -41,6 +45,44 @@ async def test_it_says_where_it_listens_and_ends_in_order_when_it_is_told_to(tol
         if emulator.returncode is None:
             emulator.kill()
             await emulator.wait()
+
+
+async def test_a_client_that_it_is_given_gets_access_tokens() -> None:
+    emulator = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("--port", "0", "--workspace", "acme", "--client-id", "us", "--token-seconds", "60"),
+        env={**os.environ, "SEEN_EMULATOR_CLIENT_SECRET": "client-secret"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert emulator.stdout is not None
+    try:
+        async with asyncio.timeout(30), aiohttp.ClientSession() as http:
+            line = (await emulator.stdout.readline()).decode()
+            (url,) = re.findall(r"(http://\S+)/v1/workspaces/acme/data", line)
+            form = {"grant_type": "client_credentials", "client_id": "us", "client_secret": "client-secret"}
+            async with http.post(f"{url}/oauth2/token", data=form) as response:
+                answer = await response.json()
+            assert answer["expires_in"] == 60
+            headers = {"Authorization": f"Bearer {answer['access_token']}"}
+            async with http.get(f"{url}/v1/workspaces/acme/data", headers=headers) as response:
+                assert response.status == 200
+    finally:
+        emulator.kill()
+        await emulator.wait()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "nothing would open the workspaces"),
+        (("--client-id", "us"), "--client-id and --client-secret go together"),
+        (("--token", "token", "--client-secret", "secret"), "--client-id and --client-secret go together"),
+    ],
+)
+def test_workspaces_that_nothing_opens_are_a_mistake(arguments: tuple[str, ...], complaint: str) -> None:
+    result = CliRunner().invoke(emulate, arguments)
+    assert result.exit_code == 2
+    assert complaint in result.output
 
 
 async def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:

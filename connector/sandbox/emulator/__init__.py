@@ -1,6 +1,6 @@
 """SEEN as its documents describe it, over real HTTP: a second reading of the facts that shares no code with the first.
 
-Read `settings`, `workspaces` (what SEEN answers), `arrivals` (how the limit is counted), `journey` (videos and their
+Read `settings`, `workspaces` (what SEEN answers), `grants` (who may ask), `arrivals` (how the limit is counted), `journey` (videos and their
 callbacks), `faults` (what may go wrong), `emulation` (all of that, to script and to ask), `server` and `control` (the
 routes), `port` (where they are served, or not); `emulator` holds it together.
 """
@@ -12,6 +12,7 @@ from connector.sandbox.emulator.journey import CallbackMade
 from connector.sandbox.emulator.settings import (
     Callback,
     EmulatorSettings,
+    OAuthClient,
     Quota,
     WorkspaceSettings,
     basic,
@@ -25,6 +26,7 @@ __all__ = [
     "Emulator",
     "EmulatorSettings",
     "Fault",
+    "OAuthClient",
     "Quota",
     "WorkspaceSettings",
     "basic",

@@ -41,4 +41,8 @@ TOO_MANY_REQUESTS = Answer(429, _TOO_MANY_REQUESTS.encode(), "text/html; charset
 UNKNOWN_WORKSPACE = refusal(404, "ErrNotFound", "workspace not found")
 UNKNOWN_ITEM = refusal(404, "ErrNotFound", "data not found")
 BAD_QUERY = refusal(400, "ErrInvalidRequest", "q must be property:value, limit and offset whole numbers")
+# Of the token endpoint, the documents say what it is sent; what it answers is RFC 6749's, 5.1 and 5.2.
+INVALID_CLIENT = as_json(401, {"error": "invalid_client", "error_description": "unknown client or secret"})
+BAD_TOKEN_REQUEST = as_json(400, {"error": "invalid_request", "error_description": "a form is expected"})
+BAD_GRANT_TYPE = as_json(400, {"error": "unsupported_grant_type"})
 METHOD_NOT_ALLOWED = refusal(405, "ErrMethodNotAllowed", "method not allowed")

@@ -40,10 +40,11 @@ class SlidingWindow:
 
 @dataclass(slots=True, kw_only=True)
 class Arrival:
-    """One request as it was seen, filled in while it is read and answered. It never holds the Authorization header.
+    """One request as it was seen, filled in while it is read and answered. It never holds the Authorization header, nor
+    the body of a request for an access token; such a request belongs to no workspace, so that its `workspace` is empty.
 
     `at` is Unix seconds, `monotonic` the seconds that the quota counts. `id` is the item's: from the path, or from the
-    body if that holds a string. `body` holds at most 16 KiB. `status` stays None where no answer was given; `fault`
+    body if that holds a string. `processed`: it was carried out, whatever was answered. `body` holds at most 16 KiB. `status` stays None where no answer was given; `fault`
     says what was done to it on purpose.
     """
 
@@ -56,6 +57,7 @@ class Arrival:
     body: bytes = b""
     status: int | None = None
     fault: str | None = None
+    processed: bool = False
 
 
 class ArrivalLog:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from connector.errors import SandboxError
 from connector.sandbox.emulator.faults import Fault
-from connector.sandbox.emulator.settings import Callback, Quota
+from connector.sandbox.emulator.settings import Callback, OAuthClient, Quota
 
 if TYPE_CHECKING:
     from connector.sandbox.emulator.emulation import Emulation
@@ -29,6 +29,7 @@ class _Outage:
 
 _FAULTS = TypeAdapter(list[Fault])
 _TOKENS = TypeAdapter(tuple[str, ...])
+_CLIENTS = TypeAdapter(tuple[OAuthClient, ...])
 _QUOTA = TypeAdapter(Quota)
 _CALLBACK: TypeAdapter[Callback | None] = TypeAdapter(Callback | None)
 _OUTAGE = TypeAdapter(_Outage)
@@ -53,6 +54,8 @@ class Control:
             web.post("/_control/outage", self._outage),
             web.post("/_control/reset", self._reset),
             web.put(f"{_WORKSPACE}/tokens", self._set_tokens),
+            web.put(f"{_WORKSPACE}/clients", self._set_clients),
+            web.delete(f"{_WORKSPACE}/issued", self._revoke_tokens),
             web.put(f"{_WORKSPACE}/quota", self._set_quota),
             web.put(f"{_WORKSPACE}/callback", self._set_callback),
         ]
@@ -93,6 +96,14 @@ class Control:
 
     async def _set_tokens(self, request: web.Request) -> web.Response:
         self._emulation.set_tokens(self._workspace(request), *await _body(request, _TOKENS))
+        return web.Response(status=204)
+
+    async def _set_clients(self, request: web.Request) -> web.Response:
+        self._emulation.set_clients(self._workspace(request), *await _body(request, _CLIENTS))
+        return web.Response(status=204)
+
+    async def _revoke_tokens(self, request: web.Request) -> web.Response:
+        self._emulation.revoke_tokens(self._workspace(request))
         return web.Response(status=204)
 
     async def _set_quota(self, request: web.Request) -> web.Response:

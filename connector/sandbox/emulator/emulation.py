@@ -14,7 +14,7 @@ from connector.sandbox.emulator.workspaces import Workspace
 
 if TYPE_CHECKING:
     from connector.clock import Clock
-    from connector.sandbox.emulator.settings import Callback, EmulatorSettings, Quota
+    from connector.sandbox.emulator.settings import Callback, EmulatorSettings, OAuthClient, Quota
 
 
 class Emulation:
@@ -69,6 +69,22 @@ class Emulation:
         """From now on these tokens open the workspace, and no others."""
         self._workspaces[workspace].tokens = tokens
 
+    def set_clients(self, workspace: str, *clients: OAuthClient) -> None:
+        """From now on these clients may fetch access tokens, and no others; tokens that are out stay good."""
+        self._workspaces[workspace].clients = clients
+
+    def revoke_tokens(self, workspace: str) -> None:
+        """No access token that was issued so far opens the workspace any more."""
+        self._workspaces[workspace].issued.clear()
+
+    def issued_tokens(self, workspace: str) -> list[str]:
+        """The access tokens that were issued for the workspace and not revoked, oldest first."""
+        return list(self._workspaces[workspace].issued)
+
+    def token_requests(self) -> list[Arrival]:
+        """The requests for access tokens that arrived, oldest first."""
+        return self.arrivals(workspace="")
+
     def set_quota(self, workspace: str, quota: Quota) -> None:
         """Counts by another quota from now on, from zero; the worst window begins anew too."""
         self._workspaces[workspace].set_quota(quota)
@@ -78,9 +94,10 @@ class Emulation:
         self._workspaces[workspace].callback = callback
 
     def summary(self) -> dict[str, object]:
-        """What happened so far, as JSON can hold it: by workspace, and of the journeys of all."""
+        """What happened so far, as JSON can hold it: by workspace, at the token endpoint, and of the journeys of all."""
         return {
             "workspaces": {each.id: self._summary_of(each) for each in self._workspaces.values()},
+            "token_requests": self._answered(""),
             "journeys": {"under_way": self._journeys.under_way, **self._journeys.tally},
         }
 
@@ -93,14 +110,16 @@ class Emulation:
             self._workspaces[each.id] = Workspace(each)
 
     def _summary_of(self, workspace: Workspace) -> dict[str, object]:
-        answered = Counter(
-            "none" if arrival.status is None else str(arrival.status)
-            for arrival in self._arrivals.select(workspace=workspace.id)
-        )
         return {
-            "requests": answered.total(),
-            "answered": dict(sorted(answered.items())),
+            **self._answered(workspace.id),
             "items": len(workspace.items),
             "quota": {"requests": workspace.quota.requests, "per_seconds": workspace.quota.per_seconds},
             "worst_window": workspace.window.worst,
         }
+
+    def _answered(self, workspace: str) -> dict[str, object]:
+        answered = Counter(
+            "none" if arrival.status is None else str(arrival.status)
+            for arrival in self._arrivals.select(workspace=workspace)
+        )
+        return {"requests": answered.total(), "answered": dict(sorted(answered.items()))}

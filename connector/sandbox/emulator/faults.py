@@ -14,7 +14,8 @@ class Fault:
     """What is done to the requests that it matches, in place of SEEN's own answer. They count for the quota all the same.
 
     Which requests: the next `times` (None: all, until it is cleared) that arrive within `for_seconds` of its being set
-    (None: at any time) and agree with every one of `workspace`, `method` and `id` that is given.
+    (None: at any time) and agree with every one of `workspace`, `method`, `id` and `path` that is given. A request for an
+    access token is one of them, and has neither workspace nor id: `path="/oauth2/token"` means those alone.
 
     What is done, after `delay_seconds`:
 
@@ -41,6 +42,7 @@ class Fault:
     workspace: str | None = None
     method: str | None = None
     id: str | None = None
+    path: str | None = None
 
     def __post_init__(self) -> None:
         if self.unread and (self.act != "reset" or self.processed or self.id is not None):
@@ -77,7 +79,7 @@ class Faults:
         return [order.fault for order in self._orders]
 
     def take(
-        self, *, now: float, workspace: str, method: str, item: str | None, unread: bool = False
+        self, *, now: float, workspace: str, method: str, item: str | None, path: str, unread: bool = False
     ) -> Fault | None:
         """The fault that strikes this request, one of its times used up; None if none does.
 
@@ -91,6 +93,7 @@ class Faults:
                 and wanted.workspace in {None, workspace}
                 and wanted.method in {None, method}
                 and wanted.id in {None, item}
+                and wanted.path in {None, path}
             ):
                 if order.left is not None:
                     order.left -= 1

@@ -13,10 +13,11 @@ from connector.sandbox.emulator import answers
 from connector.sandbox.emulator.answers import Answer
 from connector.sandbox.emulator.arrivals import Arrival, kept
 from connector.sandbox.emulator.faults import Fault
+from connector.sandbox.emulator.grants import grant
 from connector.sandbox.emulator.workspaces import Call, json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from connector.clock import Clock
     from connector.sandbox.emulator.arrivals import ArrivalLog
@@ -48,24 +49,62 @@ class Server:
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
-        """Create and list on the collection, find on an item, under both spellings of the documents."""
-        return [web.route("*", _DATA, self._take), web.route("*", _DATA + "/{item}", self._take)]
+        """Create and list on the collection, find on an item, under both spellings of the documents; access tokens."""
+        return [
+            web.route("*", _DATA, self._take),
+            web.route("*", _DATA + "/{item}", self._take),
+            web.route("*", "/oauth2/token", self._grant),
+        ]
 
     async def _take(self, request: web.Request) -> web.Response:
-        """One request: counted the moment its head is there, then read, then answered, or struck by a fault."""
+        """One request to a workspace: it counts the moment its head is there."""
         arrival = self._arrival_of(request)
         workspace = self._workspaces.get(arrival.workspace)
         is_within_quota = workspace is None or workspace.arrive(arrival.monotonic)
+
+        def carry_out(body: bytes) -> Answer:
+            call = _call(request, body, arrival.monotonic)
+            answer = self._carry_out(workspace, call, is_within_quota=is_within_quota)
+            arrival.processed = answer.status == 201
+            return answer
+
+        def note(body: bytes) -> None:
+            arrival.body = kept(body)
+            if arrival.id is None:
+                named = (json_object(body) or {}).get("id")
+                arrival.id = named if isinstance(named, str) else None
+
+        return await self._serve(request, arrival, note, carry_out)
+
+    async def _grant(self, request: web.Request) -> web.Response:
+        """One request for an access token: it counts for no quota, and its body, which holds a secret, is not kept."""
+
+        def carry_out(body: bytes) -> Answer:
+            if request.method != "POST":
+                return answers.METHOD_NOT_ALLOWED
+            return grant(self._workspaces.values(), request.content_type, body, self._clock.monotonic())
+
+        return await self._serve(request, self._arrival_of(request), lambda _: None, carry_out)
+
+    async def _serve(
+        self,
+        request: web.Request,
+        arrival: Arrival,
+        note: Callable[[bytes], None],
+        carry_out: Callable[[bytes], Answer],
+    ) -> web.Response:
+        """Reads a request, then answers it, or does to it what a fault says. `note` is told the body before that."""
         if self._fault_for(arrival, unread=True):
             return _reset(request)
         body = await _read(request, arrival)
         if body is None:
             return _reset(request)
+        note(body)
         fault = self._fault_for(arrival, unread=False) or _NO_FAULT
         await asyncio.sleep(fault.delay_seconds)
         answer = Answer(fault.status, fault.body.encode(), fault.content_type)
         if fault.processed or fault.act == "none":
-            own = self._carry_out(workspace, _call(request, body), is_within_quota=is_within_quota)
+            own = carry_out(body)
             answer = own if fault.act == "none" else answer
         if fault.act == "hang":
             await asyncio.sleep(_HANG_SECONDS)
@@ -81,7 +120,7 @@ class Server:
             monotonic=self._clock.monotonic(),
             method=request.method,
             path=request.path_qs,
-            workspace=request.match_info["workspace"],
+            workspace=request.match_info.get("workspace", ""),
             id=request.match_info.get("item"),
         )
         self._arrivals.add(arrival)
@@ -93,6 +132,7 @@ class Server:
             workspace=arrival.workspace,
             method=arrival.method,
             item=arrival.id,
+            path=arrival.path.partition("?")[0],
             unread=unread,
         )
         if fault:
@@ -120,15 +160,12 @@ async def _read(request: web.Request, arrival: Arrival) -> bytes | None:
     except web.HTTPRequestEntityTooLarge as error:
         arrival.status = error.status
         raise
-    arrival.body = kept(body)
-    if arrival.id is None:
-        named = (json_object(body) or {}).get("id")
-        arrival.id = named if isinstance(named, str) else None
     return body
 
 
-def _call(request: web.Request, body: bytes) -> Call:
+def _call(request: web.Request, body: bytes, at: float) -> Call:
     return Call(
+        at=at,
         method=request.method,
         item=request.match_info.get("item"),
         authorization=request.headers.get("Authorization", ""),

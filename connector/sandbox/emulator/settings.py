@@ -43,12 +43,26 @@ def basic(username: str, password: str) -> dict[str, str]:
     return {"Authorization": f"Basic {pair}"}
 
 
+@with_config(_EXACTLY)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthClient:
+    """Who may fetch access tokens; each opens the workspace for `token_seconds`."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    token_seconds: float = 3600.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceSettings:
-    """One workspace of SEEN: any of `tokens` opens it; without a `callback` its journeys end in silence."""
+    """One workspace of SEEN: any of `tokens` opens it, and what is issued to any of `clients` does for a while.
+
+    Without a `callback` its journeys end in silence.
+    """
 
     id: str
-    tokens: tuple[str, ...] = field(repr=False)
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    clients: tuple[OAuthClient, ...] = ()
     quota: Quota = Quota()
     callback: Callback | None = None
 

@@ -46,8 +46,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What of a request decides its answer. `item` is the id in the path, None for the collection."""
+    """What of a request decides its answer. `item` is the id in the path, None for the collection.
 
+    `at` is when it arrived, in the seconds of the quota.
+    """
+
+    at: float
     method: str
     item: str | None
     authorization: str
@@ -62,6 +66,8 @@ class Workspace:
     def __init__(self, settings: WorkspaceSettings) -> None:
         self.id = settings.id
         self.tokens = settings.tokens
+        self.clients = settings.clients
+        self.issued: dict[str, float] = {}
         self.callback = settings.callback
         self.quota = settings.quota
         self.window = SlidingWindow(settings.quota.per_seconds)
@@ -72,13 +78,23 @@ class Workspace:
         self.quota = quota
         self.window = SlidingWindow(quota.per_seconds)
 
+    def issue(self, token: str, client_id: str, client_secret: str, now: float) -> float | None:
+        """Has an access token open the workspace for as long as it returns, in seconds; None if it knows no such client."""
+        for known in self.clients:
+            is_the_one = hmac.compare_digest(known.client_secret.encode(), client_secret.encode())
+            if known.client_id == client_id and is_the_one:
+                self.issued = {each: end for each, end in self.issued.items() if end > now}
+                self.issued[token] = now + known.token_seconds
+                return known.token_seconds
+        return None
+
     def arrive(self, now: float) -> bool:
         """Counts one arrival. True if it is within the quota."""
         return self.window.arrive(now) <= self.quota.requests
 
     def answer(self, call: Call) -> Answer:
         """SEEN's answer to a call that is within the quota; carries it out."""
-        if not self._is_authorized(call.authorization):
+        if not self._is_authorized(call):
             return answers.UNAUTHENTICATED
         if call.method == "POST" and call.item is None:
             return self._create(call)
@@ -86,11 +102,12 @@ class Workspace:
             return self._search(call.query) if call.item is None else self._find(call.item)
         return answers.METHOD_NOT_ALLOWED
 
-    def _is_authorized(self, authorization: str) -> bool:
-        scheme, _, token = authorization.partition(" ")
+    def _is_authorized(self, call: Call) -> bool:
+        scheme, _, token = call.authorization.partition(" ")
         given = token.encode()
+        issued = (each for each, end in self.issued.items() if call.at < end)
         return scheme.lower() == "bearer" and any(
-            hmac.compare_digest(given, known.encode()) for known in self.tokens
+            hmac.compare_digest(given, known.encode()) for known in (*self.tokens, *issued)
         )
 
     def _create(self, call: Call) -> Answer:

@@ -152,6 +152,22 @@ def test_every_secret_is_found_for_the_redactor(folder: Folder, workspace: str) 
     assert config.redactor().clean("Basic bWU6Y2FuYXJ5LWJhc2lj canary-kafka") == "Basic *** ***"
 
 
+def test_every_secret_has_the_name_of_its_workspace_and_setting(folder: Folder, workspace: str) -> None:
+    text = workspace.replace(
+        "bearer_token: canary-token", "oauth2: {client_id: me, client_secret: canary-token}"
+    )
+    text = text.replace("token: canary-callback", "token: [canary-old, canary-new]")
+    kafka = "{bootstrap_servers: 'a:1', security_protocol: SASL_SSL, sasl_username: me, sasl_password: canary-kafka}"
+    config = loaded(folder(connector=f"kafka: {kafka}", acme=text))
+    assert [(where, setting, secret.reveal()) for where, setting, secret in config.named_secrets()] == [
+        (None, "kafka.sasl_password", "canary-kafka"),
+        ("acme", "seen.auth.oauth2.client_secret", "canary-token"),
+        ("acme", "callback.auth.token", "canary-old"),
+        ("acme", "callback.auth.token", "canary-new"),
+    ]
+    assert "canary" not in config.redactor().clean("canary-token canary-old canary-new canary-kafka")
+
+
 def test_a_configuration_shows_no_secret(folder: Folder) -> None:
     config = loaded(folder())
     shown = [str(config), repr(config), *(workspace.model_dump_json() for workspace in config.workspaces)]

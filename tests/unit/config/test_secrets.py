@@ -103,6 +103,33 @@ def test_the_last_good_value_stays_while_the_file_is_of_no_use(tmp_path: Path, r
     assert secret.reveal() == "canary"
 
 
+def test_a_file_that_can_no_longer_be_used_is_told_of_once_and_its_recovery_too(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary")
+    secret = Secret.from_file(file)
+    told: list[str | None] = []
+    secret.watch_file(told.append)
+    secret.reveal()
+    assert told == []
+    for content in (b"", b"", b"abc", b"\xff\xff\xff\xff", b"canary\tcanary"):
+        file.write_bytes(content)
+        assert secret.reveal() == "canary"
+    file.unlink()
+    for _ in range(3):
+        assert secret.reveal() == "canary"
+    file.write_text("canary")
+    for _ in range(3):
+        secret.reveal()
+    assert told == [
+        "is empty",
+        "is shorter than 4 characters",
+        "is not UTF-8 text",
+        "holds a line break or another character that does not print",
+        "cannot be read: No such file or directory",
+        None,
+    ]
+
+
 def test_a_rotated_secret_is_redacted_before_it_is_handed_out(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("canary-old")

@@ -12,27 +12,47 @@ def assignment_at(first: int, second: int) -> Assignment:
     return Assignment({FIRST: Commit(first), SECOND: Commit(second)})
 
 
-def to_commit(assignment: Assignment) -> dict[Partition, int]:
-    """The watermarks of what is to be committed; nothing may leave beyond them."""
-    return {each: commit.offset for each, commit in assignment.to_commit(0, {}).items()}
+def look(assignment: Assignment, ahead: int = 0, *waiting: int) -> dict[Partition, Commit]:
+    """What would be committed now."""
+    assignment.changed(ahead, {FIRST: waiting})
+    return assignment.to_commit(b"")
+
+
+def watermarks(assignment: Assignment) -> dict[Partition, int]:
+    """The watermarks of what would be committed now; nothing may leave beyond them."""
+    return {each: commit.offset for each, commit in look(assignment).items()}
 
 
 def commit(assignment: Assignment) -> None:
-    assignment.committed(assignment.to_commit(0, {}))
+    look(assignment)
+    assignment.committed()
 
 
 def test_the_start_positions_are_to_be_committed_at_once() -> None:
-    assert to_commit(assignment_at(7, 0)) == {FIRST: 7, SECOND: 0}
+    assignment = assignment_at(7, 0)
+    assert assignment.changed(0, {})
+    assert watermarks(assignment) == {FIRST: 7, SECOND: 0}
 
 
-def test_only_what_moved_since_the_last_commit_is_committed() -> None:
+def test_there_is_something_to_commit_when_something_has_moved_since_the_last_commit_and_then_of_all_partitions() -> (
+    None
+):
     assignment = assignment_at(7, 0)
     commit(assignment)
-    assert to_commit(assignment) == {}
+    assert not assignment.changed(0, {})
     assignment.trackers[SECOND].start(0, 0)
-    assert to_commit(assignment) == {}
+    assert not assignment.changed(0, {})
     assignment.trackers[SECOND].settle(0)
-    assert to_commit(assignment) == {SECOND: 1}
+    assert assignment.changed(0, {})
+    assert watermarks(assignment) == {FIRST: 7, SECOND: 1}
+
+
+def test_what_was_said_counts_as_committed_only_when_it_was_acknowledged() -> None:
+    assignment = assignment_at(7, 0)
+    look(assignment)
+    assert assignment.changed(0, {})
+    assignment.committed()
+    assert not assignment.changed(0, {})
 
 
 def test_what_was_settled_beyond_the_watermark_is_committed_too_and_passed_over_by_the_next() -> None:
@@ -41,9 +61,7 @@ def test_what_was_settled_beyond_the_watermark_is_committed_too_and_passed_over_
         assignment.trackers[FIRST].start(offset, 0)
     commit(assignment)
     assignment.trackers[FIRST].settle(2)
-    commits = assignment.to_commit(0, {})
-    assert [*commits] == [FIRST]
-    successor = Assignment(commits).trackers[FIRST]
+    successor = Assignment(look(assignment)).trackers[FIRST]
     assert [successor.pass_over(offset) for offset in range(4)] == [False, False, True, False]
 
 
@@ -51,14 +69,25 @@ def test_an_event_may_leave_when_a_commit_that_promises_it_was_acknowledged() ->
     assignment = assignment_at(0, 0)
     for offset in range(40):
         assignment.trackers[FIRST].start(offset, 0)
-    commits = assignment.to_commit(4, {})
+    look(assignment, 4)
     assert assignment.trackers[FIRST].promised == 0
-    assignment.committed(commits)
+    assignment.committed()
     assert assignment.trackers[FIRST].promised == 4
-    assignment.committed(assignment.to_commit(4, {FIRST: [4, 20]}))
+    look(assignment, 4, 4, 20)
+    assignment.committed()
     assert assignment.trackers[FIRST].promised == 25
-    successor = Assignment(assignment.to_commit(4, {})).trackers
-    assert successor == {}, "nothing has changed since"
+    assert not assignment.changed(4, {}), "nothing has changed since"
+
+
+def test_the_account_of_the_quota_travels_with_every_partition_and_is_found_by_the_next() -> None:
+    assignment = assignment_at(0, 0)
+    assignment.changed(0, {})
+    assert Assignment(assignment.to_commit(b"spent")).accounts == [b"spent", b"spent"]
+
+
+def test_a_commit_without_an_account_is_told_from_no_commit() -> None:
+    assert Assignment({FIRST: Commit(3, ""), SECOND: Commit(0)}).accounts == [b""]
+    assert Assignment({FIRST: Commit(3, "of another client")}).accounts == [b""]
 
 
 def test_what_may_have_left_is_in_doubt_for_a_successor_unless_the_epoch_ended_in_order() -> None:
@@ -71,9 +100,10 @@ def test_what_may_have_left_is_in_doubt_for_a_successor_unless_the_epoch_ended_i
         tracker.sent(offset)
     tracker.settle(0)
     tracker.answered(1)
-    unclean = Assignment(assignment.to_commit(4, {})).trackers[FIRST]
+    unclean = Assignment(look(assignment, 4)).trackers[FIRST]
     assert [unclean.is_in_doubt(offset) for offset in range(1, 10)] == [True] * 6 + [False] * 3
-    clean = Assignment(assignment.to_commit_at_the_end()).trackers[FIRST]
+    assignment.changed_at_the_end()
+    clean = Assignment(assignment.to_commit(b"")).trackers[FIRST]
     assert [clean.is_in_doubt(offset) for offset in range(1, 10)] == [False, True] + [False] * 7
 
 
@@ -116,5 +146,5 @@ def test_a_partition_that_is_moved_begins_anew_and_the_others_go_on() -> None:
     assignment.trackers[SECOND].start(0, 0)
     assignment.move(FIRST, 50)
     assert before.ended
-    assert to_commit(assignment) == {FIRST: 50, SECOND: 0}
+    assert watermarks(assignment) == {FIRST: 50, SECOND: 0}
     assert assignment.buffered == 1

@@ -41,6 +41,9 @@ BROKEN = Retry(reason=Reason.SERVER_ERROR, detail="SEEN answered 500", status=50
 DOWN = Retry(reason=Reason.UNAVAILABLE, detail="SEEN answered 503", status=503, outage=True)
 OVER = Retry(reason=Reason.OVER_QUOTA, status=429)
 REFUSED = Suspend(reason=Reason.FORBIDDEN, detail="SEEN answered 403", status=403)
+UNAUTHENTICATED = Suspend(reason=Reason.UNAUTHENTICATED, detail="SEEN answered 401", status=401)
+UNKNOWN = Suspend(reason=Reason.UNKNOWN_WORKSPACE, detail="SEEN answered 404", status=404)
+REDIRECTED = Suspend(reason=Reason.REDIRECTED, detail="SEEN answered 307", status=307)
 TIMED_OUT = InDoubt(reason=Reason.TIMED_OUT, detail="no answer")
 
 
@@ -165,24 +168,89 @@ def test_without_a_time_to_live_nothing_is_too_old() -> None:
 # Suspend
 
 
-def test_a_refusal_suspends_the_workspace_and_costs_the_event_nothing() -> None:
+@pytest.mark.parametrize("finding", [UNAUTHENTICATED, UNKNOWN, REDIRECTED], ids=lambda each: each.reason)
+def test_a_refusal_suspends_the_workspace_and_costs_the_event_nothing(finding: Suspend) -> None:
     story = Story()
-    assert again(story.gets(REFUSED, at=7)) == pytest.approx(7.1)
+    assert again(story.gets(finding, at=7)) == pytest.approx(7.1)
     assert story.suspension.state is not None
-    assert story.suspension.state.reason is Reason.FORBIDDEN
+    assert story.suspension.state.reason is finding.reason
     for turn in range(50):
-        assert isinstance(story.gets(REFUSED, at=1_000.0 * turn), Again)
+        assert isinstance(story.gets(finding, at=1_000.0 * turn), Again)
 
 
-def test_an_event_that_is_refused_while_others_are_accepted_is_rejected_alone() -> None:
+@pytest.mark.parametrize("finding", [REFUSED, UNAUTHENTICATED, UNKNOWN], ids=lambda each: each.reason)
+def test_an_event_that_is_refused_while_others_are_accepted_backs_off_alone_and_is_rejected_in_the_end(
+    finding: Suspend,
+) -> None:
     story = Story()
-    story.gets(REFUSED, at=0)
+    story.gets(finding, at=0)
     story.suspension.accepted(sent_at=1, now=1.1)
-    step = story.gets(REFUSED, at=2)
+    assert again(story.gets(finding, at=2)) == pytest.approx(2.1 + 0.5)
+    assert again(story.gets(finding, at=500)) == pytest.approx(500.1 + 1)
+    assert story.suspension.state is None
+    step = story.gets(finding, at=602)
     assert outcome(step) == (OutcomeKind.REJECTED, Reason.REFUSED_ALONE)
     assert isinstance(step, Outcome)
-    assert "SEEN answered 403" in step.detail
+    assert step.detail == f"gave up after 600 s and 4 attempts; the last one: {finding.detail}"
+    assert step.status == finding.status
+
+
+def test_regression_an_event_that_meets_two_spells_of_refusals_is_not_lost_to_them() -> None:
+    story = Story()
+    story.gets(UNAUTHENTICATED, at=0)
+    story.suspension.accepted(sent_at=1, now=1.1)
+    story.gets(UNAUTHENTICATED, at=2)
+    assert outcome(story.gets(CREATED, at=60)) == (OutcomeKind.ACCEPTED, Reason.CREATED)
+
+
+def test_a_403_where_nothing_else_can_be_accepted_is_the_event_s_own_in_the_end() -> None:
+    story = Story()
+    for at in (0, 300, 599):
+        assert again(story.gets(REFUSED, at=at)) == pytest.approx(at + 0.1)
+        assert story.suspension.state is not None
+    assert outcome(story.gets(REFUSED, at=600)) == (OutcomeKind.REJECTED, Reason.REFUSED_ALONE)
     assert story.suspension.state is None
+
+
+def test_a_403_of_three_keys_is_the_workspace_s_and_no_event_is_given_up() -> None:
+    story = Story()
+    story.suspension.refused(b"another", Reason.FORBIDDEN, "", now=0)
+    story.suspension.refused(b"a third", Reason.FORBIDDEN, "", now=0)
+    for at in range(0, 10_000, 100):
+        assert isinstance(story.gets(REFUSED, at=at), Again)
+    assert story.suspension.state is not None
+
+
+def test_the_workspace_stays_suspended_while_another_refused_event_waits() -> None:
+    story = Story()
+    story.suspension.refused(b"another", Reason.FORBIDDEN, "", now=0)
+    story.gets(REFUSED, at=0)
+    assert isinstance(story.gets(REFUSED, at=700), Outcome)
+    assert story.suspension.state is not None
+    story.suspension.gave_up(b"another", now=701)
+    assert story.suspension.state is None
+
+
+@pytest.mark.parametrize("between", [DOWN, BROKEN, TIMED_OUT], ids=lambda each: each.reason)
+def test_the_time_of_a_403_alone_begins_anew_after_another_answer(between: Verdict) -> None:
+    story = Story()
+    story.gets(REFUSED, at=0)
+    story.gets(between, at=400)
+    assert isinstance(story.gets(REFUSED, at=800), Again)
+    assert isinstance(story.gets(REFUSED, at=1_399), Again)
+    assert isinstance(story.gets(REFUSED, at=1_400), Outcome)
+
+
+@pytest.mark.parametrize("kind", [Suspend, Retry])
+def test_an_event_that_was_not_sent_is_never_judged_alone(kind: type[Suspend | Retry]) -> None:
+    story = Story()
+    unsent: Suspend | Retry = Suspend(reason=Reason.UNAUTHENTICATED, unsent=True)
+    if kind is Retry:
+        unsent = Retry(reason=Reason.UNAVAILABLE, outage=True, unsent=True)
+    for turn in range(3):
+        assert again(story.gets(unsent, at=1_000.0 * turn)) == pytest.approx(1_000.0 * turn + 0.1)
+        assert story.suspension.state is not None
+        story.suspension.accepted(sent_at=1_000.0 * turn + 1, now=1_000.0 * turn + 1.1)
 
 
 def test_an_event_accepted_that_was_on_the_wire_at_the_refusal_proves_nothing() -> None:

@@ -28,6 +28,8 @@ from connector.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from connector.testing.destination import Finding, Kind
     from connector.types import Event
 
@@ -312,11 +314,40 @@ async def test_one_event_that_is_always_refused_ends_alone_while_the_others_are_
         for event_id in ("good-2", "good-3"):
             engine.add(event_id)
         await asyncio.sleep(120)
+        assert [each["id"] for each in engine.outcomes] == ["good-1", "good-2", "good-3"]
+        assert engine.suspension.state is None
+        await asyncio.sleep(3700)
         reasons = {each["id"]: each["reason"] for each in engine.outcomes}
         assert reasons.pop("bad") == "refused_alone"
         assert set(reasons.values()) == {"created"}
         assert len(reasons) == 3
         assert engine.suspension.state is None
+
+
+async def test_one_event_that_is_always_refused_on_an_idle_workspace_ends_and_the_workspace_goes_on() -> None:
+    policy = replace(POLICY, give_up_after_seconds=600)
+    forbidden = Suspend(reason=Reason.FORBIDDEN, status=403)
+    engine = Simulation(ScriptedDestination(lambda *_: forbidden), EngineSettings(policy=policy))
+    async with engine:
+        engine.add("bad")
+        await asyncio.sleep(590)
+        assert engine.suspension.state is not None
+        await asyncio.sleep(80)
+        assert [(each["id"], each["reason"]) for each in engine.outcomes] == [("bad", "refused_alone")]
+        assert engine.suspension.state is None
+
+
+async def test_a_retried_event_does_not_wait_behind_a_backlog() -> None:
+    settings = EngineSettings(limits=QuotaLimits(requests=10, per_seconds=100, grace_seconds=10))
+    async with Simulation(settings=settings) as engine:
+        engine.destination.script("a", BROKEN, BROKEN, BROKEN)
+        engine.add("a")
+        for number in range(500):
+            engine.add(str(number))
+        await asyncio.sleep(300)
+        sent = [each.ids[0] for each in engine.destination.requests]
+        assert sent.count("a") == 4
+        assert len(sent) > 20
 
 
 async def test_a_look_up_that_probes_and_finds_nothing_is_followed_by_its_request_at_once() -> None:
@@ -491,8 +522,8 @@ async def test_regression_an_attempt_that_is_cancelled_before_its_first_step_lea
     engine.topics.fail(DEAD_LETTERS, PublishRefused("it never fits"))  # kills the engine at once
     take = engine.quota.slot
 
-    async def slot_then_death() -> Slot:
-        slot = await take()
+    async def slot_then_death(may_leave: Callable[[], bool]) -> Slot:
+        slot = await take(may_leave)
         fault = Unsendable(Reason.NOT_JSON, "")
         engine.dispatcher.refuse(Record("events", 0, 0, 0, None, b""), fault, OffsetTracker(0))
         await asyncio.sleep(0)  # the death is found out right after the attempt was made a task

@@ -57,6 +57,14 @@ class LanesAgainstModel(RuleBasedStateMachine):
         self.until[item] = self.now + wait
 
     @precondition(lambda self: self.taken)
+    @rule(data=st.data(), wait=st.integers(-1, 5))
+    def put_last(self, data: st.DataObject, wait: int) -> None:
+        item = data.draw(st.sampled_from(self.taken))
+        self.lanes.put_last(item, self.now + wait)
+        self.taken.remove(item)
+        self.until[item] = self.now + wait
+
+    @precondition(lambda self: self.taken)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         item = data.draw(st.sampled_from(self.taken))
@@ -146,7 +154,7 @@ def test_what_is_put_back_stays_the_head_of_its_lane_while_others_go_on() -> Non
     assert lanes.take(10) is retried
 
 
-def test_heads_that_are_put_back_at_once_take_turns() -> None:
+def test_heads_that_are_put_last_take_turns() -> None:
     lanes: Lanes[Item] = Lanes()
     for number in range(3):
         lanes.submit(Item(bytes([number]), number))
@@ -155,8 +163,29 @@ def test_heads_that_are_put_back_at_once_take_turns() -> None:
         item = lanes.take(now)
         assert item is not None
         turns.append(item.number)
-        lanes.put_back(item, until=now)
+        lanes.put_last(item, until=now)
     assert turns == [0, 1, 2, 0, 1, 2]
+
+
+def test_a_head_that_is_put_last_goes_behind_what_comes_in_until_its_time() -> None:
+    lanes: Lanes[Item] = Lanes()
+    lanes.submit(Item(b"a", 1))
+    head = lanes.take(0)
+    assert head is not None
+    lanes.put_last(head, until=10)
+    lanes.submit(Item(b"b", 2))
+    assert take_all(lanes, now=10) == [2, 1]
+
+
+def test_heads_whose_time_has_come_go_before_the_backlog_and_leave_it_every_second_turn() -> None:
+    lanes: Lanes[Item] = Lanes()
+    for number in range(8):
+        lanes.submit(Item(bytes([number]), number))
+    for _ in range(3):
+        item = lanes.take(0)
+        assert item is not None
+        lanes.put_back(item, until=10)
+    assert take_all(lanes, now=10) == [3, 0, 4, 1, 5, 2, 6, 7]
 
 
 def test_only_a_head_can_be_finished() -> None:

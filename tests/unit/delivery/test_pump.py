@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import jmespath
 import pytest
 
+from connector.delivery.backoff import Backoff
 from connector.delivery.pump import Bounds
 from connector.errors import KafkaUnavailable
 from connector.seen.quota import QuotaLimits
@@ -539,16 +540,77 @@ async def test_regression_what_is_read_while_a_revocation_commits_is_not_sent_by
         assert engine.committed == 3
 
 
-async def test_a_commit_after_the_group_moved_on_counts_for_nothing() -> None:
-    async with Simulation() as engine:
+async def test_a_commit_that_is_refused_ends_the_epoch_and_nothing_leaves_until_the_next() -> None:
+    async with Simulation(ScriptedDestination(seconds=3)) as engine:
         await asyncio.sleep(0.5)
         engine.topics.is_fenced = True
         engine.add("a")
-        await asyncio.sleep(5)
-        assert engine.committed == 0
-        engine.topics.is_fenced = False
         await asyncio.sleep(2)
-        assert engine.committed == 1
+        engine.add("b")
+        await asyncio.sleep(20)
+        assert engine.pump.assignment.trackers == {}
+        assert [each.ids for each in engine.destination.requests] == [("a",)]
+        assert engine.destination.requests[0].ended_at is None, "what was on the wire is cut off"
+        assert engine.outcomes == []
+        engine.topics.is_fenced = False
+        engine.topics.assign(engine.pump, SOURCE)
+        await asyncio.sleep(60)
+        assert [each["id"] for each in engine.outcomes] == ["a", "b"]
+        assert engine.committed == 2
+
+
+# The lease
+
+
+async def test_a_workspace_that_hears_nothing_from_kafka_commits_all_the_same_so_that_it_may_send() -> None:
+    async with Simulation() as engine:
+        await asyncio.sleep(300)
+        engine.add("a")
+        await asyncio.sleep(1)
+        assert engine.destination.sent("a")[0].sent_at < 300.1
+        assert 60 <= engine.topics.commits <= 62
+
+
+async def test_nothing_leaves_when_the_last_acknowledged_commit_is_as_old_as_a_session_less_its_margin() -> (
+    None
+):
+    policy = replace(POLICY, backoff=Backoff(4, 4))
+    settings = EngineSettings(session_timeout_seconds=30, policy=policy)
+    async with Simulation(ScriptedDestination(lambda *_: BROKEN), settings) as engine:
+        engine.add("a")
+        await asyncio.sleep(100)
+        engine.topics.commit_error = KafkaUnavailable("away")
+        await asyncio.sleep(100)
+        last = engine.destination.requests[-1].sent_at
+        assert 120 < last < 126
+        engine.topics.commit_error = None
+        await asyncio.sleep(10)
+        assert engine.destination.requests[-1].sent_at > 200
+
+
+async def test_the_lease_counts_from_when_the_commit_was_sent() -> None:
+    settings = EngineSettings(session_timeout_seconds=30)
+    topics = MemoryTopics()
+    topics.commit_seconds = 26
+    async with Simulation(settings=settings, topics=topics) as engine:
+        engine.add("a")
+        await asyncio.sleep(100)
+        assert engine.destination.requests == []
+        topics.commit_seconds = 1
+        await asyncio.sleep(60)
+        assert len(engine.destination.requests) == 1
+
+
+async def test_partitions_that_are_taken_when_the_lease_has_ended_are_left_without_a_commit() -> None:
+    async with Simulation() as engine:
+        engine.add("a")
+        await asyncio.sleep(5)
+        engine.topics.commit_error = KafkaUnavailable("away")
+        await asyncio.sleep(40)
+        engine.topics.commit_error = None
+        commits = engine.topics.commits
+        await engine.topics.revoke(engine.pump)
+        assert engine.topics.commits == commits
 
 
 # Stopping

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from contextlib import asynccontextmanager
+from math import inf
 from typing import TYPE_CHECKING
 
 import orjson
@@ -38,6 +39,12 @@ class Permit:
 
     def __init__(self) -> None:
         self.words: list[str] = []
+        self.asked = 0
+        self.granted: float = inf
+
+    def may_leave(self) -> bool:
+        self.asked += 1
+        return self.asked <= self.granted
 
     def answered(self) -> None:
         self.words.append("answered")
@@ -490,3 +497,31 @@ DATES = st.tuples(
 def test_any_retry_after_is_understood_or_ignored(value: str) -> None:
     seconds = retry_after_seconds(value, CLOCK.wall())
     assert seconds is None or seconds >= 0
+
+
+# The right to send
+
+
+@pytest.mark.parametrize("granted", [0, 1])
+async def test_a_request_leaves_only_if_it_still_may_when_its_body_is_about_to_be_written(
+    emulator: Emulator, granted: int
+) -> None:
+    permit = Permit()
+    permit.granted = granted
+    async with client(emulator.url) as one:
+        exchange = await one.create(b'{"id": "1"}', permit)
+    assert exchange == NoResponse(
+        verdict.Fault.FENCED, "the right to send ended before the request was written"
+    )
+    assert permit.words == ["unused"]
+    assert permit.asked > granted
+    assert emulator.arrivals() == []
+
+
+async def test_a_look_up_leaves_only_if_it_still_may(emulator: Emulator) -> None:
+    permit = Permit()
+    permit.granted = 0
+    async with client(emulator.url) as one:
+        assert isinstance(await one.get("1", permit), NoResponse)
+    assert permit.words == ["unused"]
+    assert emulator.arrivals() == []

@@ -30,7 +30,11 @@ INSTANT = 0.01
 
 
 def new(limits: QuotaLimits) -> Quota:
-    return Quota(limits, VirtualClock())
+    return Quota(limits, VirtualClock(), owner="us", ahead=10**9)
+
+
+def always() -> bool:
+    return True
 
 
 def time() -> float:
@@ -39,7 +43,7 @@ def time() -> float:
 
 async def send(quota: Quota, seconds: float = 0.0) -> float:
     """Makes one request that is answered after `seconds`; when its slot came."""
-    with await quota.slot() as slot:
+    with await quota.slot(always) as slot:
         came = time()
         await asyncio.sleep(seconds)
         slot.answered()
@@ -49,7 +53,7 @@ async def send(quota: Quota, seconds: float = 0.0) -> float:
 async def takes(quota: Quota) -> float:
     """How long a slot is waited for. It is given back unused."""
     asked = time()
-    with await quota.slot() as slot:
+    with await quota.slot(always) as slot:
         slot.unused()
     return time() - asked
 
@@ -61,7 +65,7 @@ async def test_slots_are_given_first_come_first_served() -> None:
     quota, came = new(SMALL), list[int]()
 
     async def one(number: int) -> None:
-        with await quota.slot() as slot:
+        with await quota.slot(always) as slot:
             came.append(number)
             await asyncio.sleep(number % 3)
             slot.answered()
@@ -80,7 +84,7 @@ async def test_whoever_waits_no_longer_takes_no_slot(held: bool) -> None:
     await send(quota)
     if held:
         quota.hold(10)
-    waiting = [asyncio.create_task(quota.slot()) for _ in range(5)]
+    waiting = [asyncio.create_task(quota.slot(always)) for _ in range(5)]
     await asyncio.sleep(5)
     for each in waiting:
         each.cancel()
@@ -95,7 +99,7 @@ async def test_the_next_in_turn_gets_the_slot_that_the_first_no_longer_waits_for
     quota = new(SMALL)
     first_sent = await send(quota)
     await send(quota)
-    first, second = asyncio.create_task(quota.slot()), asyncio.create_task(send(quota))
+    first, second = asyncio.create_task(quota.slot(always)), asyncio.create_task(send(quota))
     await asyncio.sleep(5)
     first.cancel()
     assert await second - first_sent == pytest.approx(10, abs=INSTANT)
@@ -104,8 +108,8 @@ async def test_the_next_in_turn_gets_the_slot_that_the_first_no_longer_waits_for
 @pytest.mark.parametrize("cycles", range(8))
 async def test_a_wait_that_is_cancelled_while_its_slot_comes_leaks_none(cycles: int) -> None:
     quota = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5))
-    before = await quota.slot()
-    waiting = asyncio.create_task(quota.slot())
+    before = await quota.slot(always)
+    waiting = asyncio.create_task(quota.slot(always))
     await asyncio.sleep(1)
     before.unused()
     for _ in range(cycles):
@@ -122,7 +126,7 @@ async def test_a_wait_that_is_cancelled_while_its_slot_comes_leaks_none(cycles: 
 
 async def test_an_answered_request_holds_its_slot_for_a_window_after_the_answer() -> None:
     quota = new(SMALL)
-    with await quota.slot() as slot:
+    with await quota.slot(always) as slot:
         await asyncio.sleep(60)
         assert quota.used == 1
         slot.answered()
@@ -134,8 +138,8 @@ async def test_an_answered_request_holds_its_slot_for_a_window_after_the_answer(
 
 async def test_an_unused_slot_is_free_at_once_and_wakes_whoever_waits() -> None:
     quota = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5))
-    slot = await quota.slot()
-    waiting = asyncio.create_task(quota.slot())
+    slot = await quota.slot(always)
+    waiting = asyncio.create_task(quota.slot(always))
     await asyncio.sleep(3)
     assert not waiting.done()
     given_back = time()
@@ -150,7 +154,7 @@ async def test_a_slot_that_is_left_without_a_word_is_held_for_the_grace_too(
 ) -> None:
     quota = new(SMALL)
     try:
-        with await quota.slot():
+        with await quota.slot(always):
             if error is not None:
                 raise error
     except (RuntimeError, asyncio.CancelledError):
@@ -163,7 +167,7 @@ async def test_a_slot_that_is_left_without_a_word_is_held_for_the_grace_too(
 
 async def test_only_the_first_word_about_a_slot_counts() -> None:
     quota = new(SMALL)
-    with await quota.slot() as one, await quota.slot() as other:
+    with await quota.slot(always) as one, await quota.slot(always) as other:
         one.answered()
         one.unused()
         one.answered()
@@ -257,7 +261,7 @@ async def test_with_a_backlog_99_percent_of_what_is_allowed_is_used(
     came = []
     async with asyncio.TaskGroup() as group:
         for _ in range(limits.requests * rounds):
-            slot = await quota.slot()
+            slot = await quota.slot(always)
             came.append(time())
             group.create_task(_answer_later(slot, round_trip))
     seconds = came[-1] - came[limits.requests - 1]
@@ -321,13 +325,13 @@ class StrictServer:
     async def _one(self, sent: Sent, group: asyncio.TaskGroup) -> None:
         per = self.limits.per_seconds
         if sent.fate == "unwanted":
-            asking = asyncio.create_task(self.quota.slot())
+            asking = asyncio.create_task(self.quota.slot(always))
             await asyncio.wait([asking], timeout=sent.back * per)
             if asking.cancel():
                 return
             slot = asking.result()
         else:
-            slot = await self.quota.slot()
+            slot = await self.quota.slot(always)
         with slot:
             match sent.fate:
                 case "unused":
@@ -368,7 +372,7 @@ def test_a_strict_server_never_counts_more_than_the_quota_and_no_slot_is_lost(
         assert server.quota.used == 0
         async with asyncio.timeout(per_seconds / 2):
             for _ in range(requests):
-                await server.quota.slot()
+                await server.quota.slot(always)
         assert server.quota.used == requests
 
     on_virtual_time(simulate())

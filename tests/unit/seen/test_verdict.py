@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.seen.verdict import Exchange, Fault, NoResponse, Response, judge, sight
+from connector.seen.verdict import Exchange, Fault, NoResponse, NoToken, Response, judge, sight
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Sighting, Suspend, Verdict
 from tests.unit.seen.values import JSON_VALUES
 
@@ -111,7 +111,7 @@ def test_each_answer_has_the_verdict_of_the_table(
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (Fault.NOT_SENT, Retry(reason=Reason.CANNOT_CONNECT, detail="why", outage=True)),
+        (Fault.NOT_SENT, Retry(reason=Reason.CANNOT_CONNECT, detail="why", outage=True, unsent=True)),
         (Fault.TIMED_OUT, InDoubt(reason=Reason.TIMED_OUT, detail="why")),
         (Fault.LOST, InDoubt(reason=Reason.CONNECTION_LOST, detail="why")),
     ],
@@ -119,6 +119,73 @@ def test_each_answer_has_the_verdict_of_the_table(
 def test_each_way_to_get_no_answer_has_the_verdict_of_the_table(fault: Fault, expected: Verdict) -> None:
     assert judge(NoResponse(fault, "why"), "12345") == expected
     assert sight(NoResponse(fault, "why"), {"id": "12345"}) == expected
+
+
+INVALID_CLIENT = b'{"error": "invalid_client", "error_description": "no such client"}'
+WITHOUT_TOKEN: list[tuple[Response | NoResponse, Verdict]] = [
+    (
+        Response(401, INVALID_CLIENT, "excerpt", 30),
+        Suspend(
+            reason=Reason.UNAUTHENTICATED,
+            detail="no access token: the token endpoint answered 401 invalid_client",
+            status=401,
+            unsent=True,
+        ),
+    ),
+    (
+        Response(302, b""),
+        Suspend(
+            reason=Reason.REDIRECTED,
+            detail="no access token: the token endpoint answered 302",
+            status=302,
+            unsent=True,
+        ),
+    ),
+    (
+        Response(429, HTML_429, "excerpt", 30),
+        Retry(
+            reason=Reason.UNAVAILABLE,
+            detail="no access token: the token endpoint answered 429",
+            status=429,
+            hold_seconds=30,
+            outage=True,
+            unsent=True,
+        ),
+    ),
+    (
+        NoResponse(Fault.NOT_SENT, "why"),
+        Retry(reason=Reason.CANNOT_CONNECT, detail="no access token: why", outage=True, unsent=True),
+    ),
+    (
+        NoResponse(Fault.TIMED_OUT, "why"),
+        Retry(reason=Reason.UNAVAILABLE, detail="no access token: why", outage=True, unsent=True),
+    ),
+    (
+        NoResponse(Fault.LOST, "why"),
+        Retry(reason=Reason.UNAVAILABLE, detail="no access token: why", outage=True, unsent=True),
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected"), WITHOUT_TOKEN)
+def test_each_way_to_get_no_token_has_its_verdict(answer: Response | NoResponse, expected: Verdict) -> None:
+    assert judge(NoToken(answer), "12345") == expected
+    assert sight(NoToken(answer), {"id": "12345"}) == expected
+
+
+@pytest.mark.parametrize("body", [INVALID_CLIENT, CREATED, INVALID_REQUEST, b"", b"<html>"])
+def test_without_a_token_every_status_is_a_refusal_or_an_outage_whatever_the_body_is(body: bytes) -> None:
+    refusals = {}
+    for status in range(100, 600):
+        verdict = judge(NoToken(Response(status, body)), "12345")
+        if isinstance(verdict, Suspend):
+            refusals[status] = verdict.reason
+        else:
+            assert isinstance(verdict, Retry)
+            assert (verdict.reason, verdict.outage) == (Reason.UNAVAILABLE, True)
+    redirected = dict.fromkeys(range(300, 400), Reason.REDIRECTED)
+    refused = dict.fromkeys(set(range(400, 500)) - {408, 425, 429}, Reason.UNAUTHENTICATED)
+    assert refusals == redirected | refused
 
 
 # The table by status alone: single statuses, then those that begin with a digit, then all others.
@@ -163,7 +230,7 @@ OBJECTS = st.fixed_dictionaries(
     },
 )
 BODIES = st.one_of(st.sampled_from(MUTE), st.binary(), (OBJECTS | JSON_VALUES).map(orjson.dumps))
-EXCHANGES: st.SearchStrategy[Exchange] = st.one_of(
+ENDINGS: st.SearchStrategy[Response | NoResponse] = st.one_of(
     st.builds(
         Response,
         st.integers(0, 1000),
@@ -173,6 +240,7 @@ EXCHANGES: st.SearchStrategy[Exchange] = st.one_of(
     ),
     st.builds(NoResponse, st.sampled_from(Fault), st.text()),
 )
+EXCHANGES: st.SearchStrategy[Exchange] = ENDINGS | st.builds(NoToken, ENDINGS)
 
 
 @given(exchange=EXCHANGES, sent_id=st.sampled_from(["12345", "x"]) | st.text(min_size=1))

@@ -1,0 +1,70 @@
+"""What has been spent of a quota, in a form that its next owner, on another machine, can go on from.
+
+Why the next owner exceeds nothing: each slot that its predecessor held is held on until the time that was written down,
+rounded up, and `CLOCK_SKEW_SECONDS` longer, for wall clocks differ. What may have been sent after the writing, and what
+was on the wire then, is counted as sent at the moment of taking over: it was sent before that, since the predecessor's
+lease had ended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CLOCK_SKEW_SECONDS = 5.0
+"""How much the wall clocks of two replicas may differ."""
+
+_BUCKETS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The quota of `owner` at its wall time `at`, in Unix seconds.
+
+    `free` are times, in Unix seconds, and how many slots come free then. `unknown` requests are on the wire or may leave
+    before the next writing; none if the owner has left.
+    """
+
+    owner: str
+    at: float
+    free: tuple[tuple[float, int], ...]
+    unknown: int
+
+    @property
+    def free_at(self) -> list[float]:
+        """When each slot of `free` is free for certain, by the reader's wall clock."""
+        return [time + CLOCK_SKEW_SECONDS for time, count in self.free for _ in range(count)]
+
+
+def rounded(times: Iterable[float], longest_seconds: float) -> tuple[tuple[float, int], ...]:
+    """`times` in buckets of a twentieth of `longest_seconds`, each at its end."""
+    width = longest_seconds / _BUCKETS
+    buckets = Counter(math.ceil(time / width) for time in times)
+    return tuple((bucket * width, count) for bucket, count in sorted(buckets.items()))
+
+
+def encode(spent: Spent) -> bytes:
+    """`spent` as bytes: fewer than 800, however large the quota is. Times are rounded up to whole seconds."""
+    free = [(math.ceil(time - spent.at), count) for time, count in spent.free]
+    return orjson.dumps([spent.owner, spent.at, free, spent.unknown])
+
+
+def decode(content: bytes) -> Spent | None:
+    """What `encode` wrote; None for anything else."""
+    try:
+        owner, at, free, unknown = orjson.loads(content)
+        return Spent(
+            str(owner),
+            float(at),
+            tuple((float(at) + float(time), int(count)) for time, count in free),
+            int(unknown),
+        )
+    except (orjson.JSONDecodeError, TypeError, ValueError):
+        return None

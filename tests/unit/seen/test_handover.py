@@ -1,0 +1,248 @@
+"""The quota across owners: what one leaves behind, and what its successor makes of it, against a server that counts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import looptime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.seen.quota import Quota, QuotaLimits
+from connector.seen.spent import Spent, decode, encode, rounded
+from connector.testing import FakeClock, VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DOCUMENTED = QuotaLimits(requests=100, per_seconds=10, grace_seconds=10)
+HOURLY = QuotaLimits(requests=1000, per_seconds=3600, grace_seconds=10)
+
+
+def always() -> bool:
+    return True
+
+
+def quota(clock: FakeClock, owner: str, limits: QuotaLimits = DOCUMENTED, ahead: int = 32) -> Quota:
+    return Quota(limits, clock, owner=owner, ahead=ahead)
+
+
+# What is written
+
+
+TIMES = st.lists(st.floats(0, 10_000), max_size=300)
+
+
+@given(TIMES, st.integers(0, 100), st.floats(1, 3600))
+def test_what_is_written_is_read_again_and_no_slot_comes_free_too_early(
+    times: list[float], unknown: int, longest: float
+) -> None:
+    found = decode(encode(Spent("a", 1_800_000_000.0, rounded(times, longest), unknown)))
+    assert found is not None
+    assert (found.owner, found.at, found.unknown) == ("a", 1_800_000_000.0, unknown)
+    assert len(found.free_at) == len(times)
+    for written, free in zip(sorted(times), sorted(found.free_at), strict=True):
+        assert 5 <= free - written <= 6 + longest / 20 + 0.001
+
+
+@pytest.mark.parametrize("limits", [DOCUMENTED, HOURLY, QuotaLimits(100_000, 10, 10), QuotaLimits(5, 1, 60)])
+def test_an_account_is_small_however_large_the_quota_is(limits: QuotaLimits) -> None:
+    count = limits.requests
+    times = [1_800_000_000 + number * limits.longest_seconds / count for number in range(count)]
+    assert len(encode(Spent("a" * 32, 1_800_000_000.5, rounded(times, limits.longest_seconds), count))) < 800
+
+
+@given(st.binary() | st.sampled_from([b"[]", b"{}", b"null", b'["a", 1, [[1]], 2]', b'["a", "b", [], 0]']))
+def test_what_is_foreign_says_nothing(content: bytes) -> None:
+    assert decode(content) is None
+
+
+# What a successor makes of it
+
+
+def test_where_nothing_was_ever_committed_nothing_was_sent() -> None:
+    taker = quota(FakeClock(), "b")
+    assert taker.take_over([])
+    assert taker.used == 0
+
+
+@pytest.mark.parametrize("accounts", [[b""], [b"", b"garbage"]])
+def test_where_a_commit_says_nothing_all_is_taken_for_spent(accounts: Sequence[bytes]) -> None:
+    taker = quota(FakeClock(), "b")
+    assert not taker.take_over(accounts)
+    assert taker.used == 100
+
+
+async def test_a_clean_end_leaves_what_was_sent_and_no_more() -> None:
+    giver, taker = quota(FakeClock(), "a"), quota(FakeClock(), "b")
+    for _ in range(7):
+        (await giver.slot(always)).answered()
+    assert taker.take_over([giver.account(final=True)])
+    assert taker.used == 7
+
+
+async def test_an_unclean_end_leaves_what_was_on_the_wire_and_what_may_have_left_since_too() -> None:
+    giver, taker = quota(FakeClock(), "a"), quota(FakeClock(), "b")
+    (await giver.slot(always)).answered()
+    await giver.slot(always)
+    assert taker.take_over([giver.account(final=False)])
+    assert taker.used == 1 + 1 + 32
+
+
+async def test_what_it_left_behind_itself_tells_an_owner_nothing_new() -> None:
+    owner = quota(FakeClock(), "a")
+    (await owner.slot(always)).answered()
+    assert owner.take_over([owner.account(final=False)])
+    assert owner.used == 1
+
+
+async def test_the_newest_account_counts() -> None:
+    older, newer = quota(FakeClock(wall=1000), "a"), quota(FakeClock(wall=1010), "b")
+    (await older.slot(always)).answered()
+    taker = quota(FakeClock(wall=1010), "c")
+    assert taker.take_over([newer.account(final=True), older.account(final=True), b""])
+    assert taker.used == 0
+
+
+async def test_no_more_leave_than_the_last_acknowledged_account_allows() -> None:
+    owner = quota(FakeClock(), "a", ahead=3)
+    for _ in range(3):
+        (await owner.slot(always)).answered()
+    fourth = asyncio.create_task(owner.slot(always))
+    await asyncio.sleep(0.05)
+    owner.account(final=False)
+    await asyncio.sleep(0.05)
+    assert not fourth.done(), "it was written, and not acknowledged"
+    owner.acknowledged()
+    await fourth
+
+
+@pytest.mark.parametrize(("sent", "wanted"), [(0, False), (4, False), (5, True), (9, True)])
+async def test_an_account_is_wanted_when_half_of_what_may_leave_has_left(sent: int, *, wanted: bool) -> None:
+    owner = quota(FakeClock(), "a", ahead=10)
+    for _ in range(sent):
+        (await owner.slot(always)).answered()
+    assert owner.wants_account is wanted
+
+
+async def test_a_slot_that_was_not_used_needs_no_account() -> None:
+    owner = quota(FakeClock(), "a", ahead=3)
+    for _ in range(10):
+        (await owner.slot(always)).unused()
+    assert owner.unaccounted == 0
+
+
+# Against a server that counts strictly
+
+
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """One owner: how far its wall clock is off, how long it sends, how often it accounts, how it ends, when the next begins.
+
+    Durations are in windows, `accounts_every` in hundredths of one.
+    """
+
+    skew: float
+    lasts: float
+    accounts_every: int
+    clean: bool
+    pause: float
+    there: float
+    back: float
+
+
+REIGNS = st.lists(
+    st.builds(
+        Reign,
+        skew=st.floats(-2.5, 2.5),
+        lasts=st.floats(0, 2.5),
+        accounts_every=st.integers(1, 100),
+        clean=st.booleans(),
+        pause=st.sampled_from([0.0, 0.0, 0.1, 1.0]),
+        there=st.floats(0, 0.2),
+        back=st.floats(0, 0.2),
+    ),
+    min_size=2,
+    max_size=5,
+)
+
+
+class SkewedClock:
+    """The loop's clock, its wall time off by so many seconds."""
+
+    def __init__(self, clock: VirtualClock, skew: float) -> None:
+        self._clock = clock
+        self._skew = skew
+
+    def wall(self) -> float:
+        return self._clock.wall() + self._skew
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+
+class Dynasty:
+    """Owners one after the other, each sending as much as it may, before one server."""
+
+    def __init__(self, limits: QuotaLimits) -> None:
+        self.limits = limits
+        self.clock = VirtualClock()
+        self.arrivals: list[float] = []
+        self.account: bytes | None = None
+        self._reigns = 0
+
+    async def live(self, reign: Reign) -> None:
+        self._reigns += 1
+        clock = SkewedClock(self.clock, reign.skew)
+        owner = Quota(self.limits, clock, owner=str(self._reigns), ahead=max(1, self.limits.requests // 3))
+        owner.take_over([] if self.account is None else [self.account])
+        per = self.limits.per_seconds
+        tasks = {
+            asyncio.create_task(self._send(owner, reign)),
+            asyncio.create_task(self._commit(owner, reign)),
+        }
+        await asyncio.sleep(reign.lasts * per)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        if reign.clean:
+            await asyncio.sleep((reign.there + reign.back) * per)  # what is on the wire ends
+            self.account = owner.account(final=True)
+        await asyncio.sleep(reign.pause * per)
+
+    async def _commit(self, owner: Quota, reign: Reign) -> None:
+        while True:
+            self.account = owner.account(final=False)
+            owner.acknowledged()
+            await asyncio.sleep(reign.accounts_every * self.limits.per_seconds / 100)
+
+    async def _send(self, owner: Quota, reign: Reign) -> None:
+        loop, per = asyncio.get_running_loop(), self.limits.per_seconds
+        while True:
+            slot = await owner.slot(always)
+            self.arrivals.append(loop.time() + reign.there * per)
+            loop.call_later((reign.there + reign.back) * per, slot.answered)
+
+
+@settings(max_examples=60, deadline=None)
+@given(REIGNS, st.sampled_from([QuotaLimits(10, 10, 5), QuotaLimits(3, 60, 12), QuotaLimits(40, 2.5, 1)]))
+def test_no_window_at_the_server_exceeds_the_quota_whoever_owned_it_when(
+    reigns: list[Reign], limits: QuotaLimits
+) -> None:
+    async def in_the_loop() -> list[float]:
+        dynasty = Dynasty(limits)
+        for reign in reigns:
+            await dynasty.live(reign)
+        return sorted(dynasty.arrivals)
+
+    loop = looptime.new_event_loop(noop_cycles=1)
+    try:
+        arrivals = loop.run_until_complete(in_the_loop())
+    finally:
+        loop.close()
+    for first, arrival in enumerate(arrivals):
+        within = [each for each in arrivals[first:] if each - arrival < limits.per_seconds]
+        assert len(within) <= limits.requests
