@@ -3,6 +3,7 @@
     ConnectorError
     ├── ConfigError           the configuration cannot be used; carries every problem found, each with file and line
     ├── KafkaUnavailable      Kafka did not answer, or did not acknowledge, within the limit; trying again may help
+    ├── ConsumerStalled       a partition gives nothing, although there is something to read in it
     ├── PublishRefused        Kafka will never take this message (too large for its topic); trying again cannot help
     ├── TopicsMissing         topics that the configuration names do not exist, and it does not say to create them
     ├── TopicTooSmall         a topic does not take messages as large as what must be written to it
@@ -43,6 +44,10 @@ class ConfigError(ConnectorError):
 
 class KafkaUnavailable(ConnectorError):  # noqa: N818 - it names a state of the world, as the field does
     """Kafka did not answer, or did not acknowledge, within the limit. Trying again may help."""
+
+
+class ConsumerStalled(ConnectorError):  # noqa: N818 - as above
+    """A partition has given nothing for a while, although there is something to read in it: a new consumer may help."""
 
 
 class PublishRefused(ConnectorError):  # noqa: N818 - as above

@@ -49,9 +49,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Another try is due at `at`, in monotonic seconds."""
+    """Another try is due at `at`, in monotonic seconds; before all other events if it comes `first`."""
 
     at: float
+    first: bool = False
 
 
 Step = Outcome | Again
@@ -157,7 +158,7 @@ class Delivery:
                 return self._outcome(OutcomeKind.REJECTED, self._rejected)
             case Absent():
                 self._in_doubt = False
-                return Again(attempt.ended_at)
+                return Again(attempt.ended_at, first=True)
             case Suspend():
                 return self._refused(finding, attempt, suspension, policy)
             case Retry(outage=True) if finding.unsent or not self._alone(suspension):

@@ -224,14 +224,20 @@ class Dispatcher:
             self._wake.set()
         ended: list[tuple[Delivery, Outcome]] = []
         for delivery, step in zip(batch, steps, strict=True):
-            if not isinstance(step, Again):
-                ended.append((delivery, step))
-            elif self._path.suspension.state is None:
-                self._lanes.put_back(delivery, step.at)
+            if isinstance(step, Again):
+                self._return(delivery, step)
             else:
-                self._lanes.put_last(delivery, max(step.at, self._path.suspension.next_probe))
+                ended.append((delivery, step))
         for delivery, outcome in ended:
             await self._settle(delivery, outcome)
+
+    def _return(self, delivery: Delivery, step: Again) -> None:
+        if step.first:
+            self._lanes.put_first(delivery)
+        elif self._path.suspension.state is None:
+            self._lanes.put_back(delivery, step.at)
+        else:
+            self._lanes.put_last(delivery, max(step.at, self._path.suspension.next_probe))
 
     async def _bury(
         self, record: Record, event_id: str | None, outcome: Outcome, tracker: OffsetTracker

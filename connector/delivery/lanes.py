@@ -6,7 +6,8 @@ Rules:
  3. A head that is put back stays the head of its lane, and waits until its time; other lanes go on.
  4. Heads are taken first come, first served. One that has waited for its time goes before those that were never taken,
     so a backlog does not keep it waiting; but one of them goes between two such, so it starves nobody.
- 5. A head that is put last has, at its time, its turn after all that came in until then: so probes go round.
+ 5. A head that is put first is taken next, and does not count for that.
+ 6. A head that is put last has, at its time, its turn after all that came in until then: so probes go round.
 """
 
 from __future__ import annotations
@@ -88,6 +89,11 @@ class Lanes(Generic[Item]):
     def _wait(self, item: Item, until: float, queue: deque[Item]) -> None:
         self._sequence += 1
         heapq.heappush(self._waiting, (until, self._sequence, item, queue))
+
+    def put_first(self, item: Item) -> None:
+        """Returns a taken head to its lane: it is the next that is taken."""
+        self._again.appendleft(item)
+        self._again_is_next = True
 
     def finish(self, item: Item) -> None:
         """Removes a taken head; the next item of its lane is ready. Raises ValueError if `item` is no head."""

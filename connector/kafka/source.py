@@ -5,12 +5,14 @@ Rules:
  2. Every rebalance revokes all and assigns anew (aiokafka is eager): each assignment is a new epoch.
  3. A partition gives no records before its start is settled, and then all from there on, whatever a poll that was
     under way in the rebalance has given already. What retention took is counted and said.
- 4. Polling never stops: where nothing has room, it is done without taking anything, so that the group keeps us.
+ 4. A partition that is asked for, holds more, and gives nothing for two minutes means that the client is dead.
+ 5. Polling never stops: where nothing has room, it is done without taking anything, so that the group keeps us.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,10 +20,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
-from connector.errors import KafkaUnavailable
+from connector.errors import ConsumerStalled, KafkaUnavailable
 from connector.kafka.assignor import OneOwnerAssignor
 from connector.kafka.connection import START_SECONDS, connected, stopped
 from connector.kafka.fetch import Fetcher
+from connector.kafka.silence import Silence
 from connector.kafka.topics import administration
 from connector.types import Commit, Partition
 
@@ -77,6 +80,7 @@ class KafkaSource:
         self._consumer: AIOKafkaConsumer | None = None
         self._fetcher: Fetcher | None = None
         self._ownership: Ownership | None = None
+        self._silence = Silence()
         self._unplaced: frozenset[TopicPartition] = frozenset()
         self._rebalances = 0
 
@@ -119,12 +123,15 @@ class KafkaSource:
         try:
             await self._place()
             try:
-                return await self._fetching().fetch(wanted, room, seconds)
+                found = await self._fetching().fetch(wanted, room, seconds)
             except OffsetOutOfRangeError as error:
                 await self._return_to_range(error.args[0])
                 return []
         except (KafkaError, TimeoutError) as error:
             raise KafkaUnavailable(f"reading: {type(error).__name__}: {error}") from error
+        gave = {TopicPartition(each.topic, each.partition) for each in found}
+        self._silence.polled(wanted, gave, time.monotonic(), full=len(found) >= room)
+        return found
 
     async def commit(self, commits: Mapping[Partition, Commit]) -> bool:
         """Commits; False if the group has moved on and these partitions are no longer ours. Raises KafkaUnavailable."""
@@ -142,18 +149,33 @@ class KafkaSource:
         return True
 
     async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """The offset after the last record of each partition. Raises KafkaUnavailable."""
+        """The offset after the last record of each partition. Raises KafkaUnavailable.
+
+        Raises ConsumerStalled if one of them has given nothing for two minutes, and does not end where it stands.
+        """
         wanted = [TopicPartition(each.topic, each.number) for each in partitions]
         try:
             async with asyncio.timeout(_CALL_SECONDS):
                 ends = await self._started().end_offsets(wanted)
+                await self._ensure_alive(ends)
         except (KafkaError, TimeoutError) as error:
+            self._silence.forget()
             raise KafkaUnavailable(f"asking for end offsets: {type(error).__name__}") from error
         return {Partition(each.topic, each.partition): offset for each, offset in ends.items()}
+
+    async def _ensure_alive(self, ends: Mapping[TopicPartition, int]) -> None:
+        for each in self._silence.silent(time.monotonic()):
+            # The consumer's own position: it steps over what is no record, such as the marker of a transaction's end.
+            position = await self._started().position(each)
+            if each in ends and position < ends[each]:
+                raise ConsumerStalled(
+                    f"{each.topic}/{each.partition} gives nothing from {position} on, and ends at {ends[each]}"
+                )
 
     def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
         """Called in the rebalance, without heartbeats: only notes what is to be placed."""
         self._rebalances += 1
+        self._silence.forget()
         self._unplaced = frozenset(partitions)
 
     async def on_revoked(self) -> None:
@@ -195,7 +217,9 @@ class KafkaSource:
         # A coordinator that is still loading, after a broker's restart, answers for none of them, and aiokafka does not
         # say so: taken for "never committed", that would begin the topics anew.
         if missing := set(wanted) - found.keys():
-            raise KafkaUnavailable(f"reading the commits of {group_id}: no answer for {len(missing)} partitions")
+            raise KafkaUnavailable(
+                f"reading the commits of {group_id}: no answer for {len(missing)} partitions"
+            )
         return {
             each: Commit(commit.offset, commit.metadata)
             for each, commit in found.items()

@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from connector.errors import KafkaUnavailable
+from connector.errors import ConsumerStalled, KafkaUnavailable
+from connector.kafka import silence
 from connector.kafka.assignor import Member
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import KafkaSource, SourceSettings
@@ -237,3 +238,27 @@ async def test_regression_a_coordinator_that_is_still_loading_is_not_taken_for_a
     await source.stop(5)
     assert refusals == [f"reading the commits of {group}: no answer for 1 partitions"]
     assert owner.next == {Partition(topic, 0): 2}
+
+
+async def test_a_consumer_whose_fetching_has_died_is_found_out(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "STALLED_SECONDS", 1.0)
+    connection, topic = KafkaConnection(kafka), f"{prefix}events"
+    await prepare_topics(connection, [topic], NewTopics(2, -1))
+    owner = Owner()
+    source = KafkaSource(connection, source_settings(f"{prefix}group", topic))
+    async with reading(source, owner):
+        await eventually(lambda: owner.next, "the partitions are ours", 30)
+        await asyncio.sleep(2)
+        await source.end_offsets(list(owner.next))  # silent, and there is nothing to read
+        fetcher: Any = source._consumer and source._consumer._fetcher
+        fetcher._fetch_task.cancel()
+        await write_records(connection, topic, [Message(b"k", b"{}")] * 3, seconds=10)
+        await eventually(lambda: len(owner.read) == 3, "what was being fetched is read", 30)
+        await write_records(connection, topic, [Message(b"k", b"{}")] * 3, seconds=10)
+        await asyncio.sleep(2)
+        with pytest.raises(ConsumerStalled, match=r"gives nothing from 3 on, and ends at 6"):
+            await source.end_offsets(list(owner.next))
+        source._silence.forget()
+        await source.end_offsets(list(owner.next))  # time counts from now on

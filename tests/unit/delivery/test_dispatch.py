@@ -337,6 +337,31 @@ async def test_one_event_that_is_always_refused_on_an_idle_workspace_ends_and_th
         assert engine.suspension.state is None
 
 
+async def test_regression_after_an_outage_a_probe_that_finds_nothing_is_followed_by_its_request_and_not_by_all_look_ups() -> (
+    None
+):
+    up_at = 300.0
+
+    def answer(event: Event, kind: Kind) -> Finding:
+        if asyncio.get_running_loop().time() < up_at:
+            return DOWN
+        return CREATED if kind == "create" else ABSENT
+
+    settings = EngineSettings(max_in_flight=50)
+    hanging = Simulation(ScriptedDestination(seconds=1000), settings)
+    async with hanging:
+        for number in range(40):
+            hanging.add(str(number))
+        await asyncio.sleep(10)
+        await hanging.crash()
+    assert len(hanging.destination.requests) == 40
+    async with Simulation(ScriptedDestination(answer), settings, hanging.topics, "replica-2") as engine:
+        await asyncio.sleep(up_at + 65)
+        since = [each.kind for each in engine.destination.requests if each.sent_at >= up_at]
+        assert since[:2] == ["look_up", "create"]
+        assert engine.suspension.state is None
+
+
 async def test_a_retried_event_does_not_wait_behind_a_backlog() -> None:
     settings = EngineSettings(limits=QuotaLimits(requests=10, per_seconds=100, grace_seconds=10))
     async with Simulation(settings=settings) as engine:

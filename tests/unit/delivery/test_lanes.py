@@ -66,6 +66,14 @@ class LanesAgainstModel(RuleBasedStateMachine):
 
     @precondition(lambda self: self.taken)
     @rule(data=st.data())
+    def put_first(self, data: st.DataObject) -> None:
+        item = data.draw(st.sampled_from(self.taken))
+        self.lanes.put_first(item)
+        self.taken.remove(item)
+        assert self.lanes.peek(self.now) is item
+
+    @precondition(lambda self: self.taken)
+    @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         item = data.draw(st.sampled_from(self.taken))
         self.lanes.finish(item)
@@ -186,6 +194,18 @@ def test_heads_whose_time_has_come_go_before_the_backlog_and_leave_it_every_seco
         assert item is not None
         lanes.put_back(item, until=10)
     assert take_all(lanes, now=10) == [3, 0, 4, 1, 5, 2, 6, 7]
+
+
+def test_a_head_that_is_put_first_is_the_next() -> None:
+    lanes: Lanes[Item] = Lanes()
+    for number in range(4):
+        lanes.submit(Item(bytes([number]), number))
+    waiting, first = lanes.take(0), lanes.take(0)
+    assert waiting is not None
+    assert first is not None
+    lanes.put_back(waiting, until=0)
+    lanes.put_first(first)
+    assert take_all(lanes) == [1, 2, 0, 3]
 
 
 def test_only_a_head_can_be_finished() -> None:
