@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _LONGEST_HOLD_SECONDS = 3600.0
-_VERDICTS = {
+VERDICTS: dict[type[Verdict | Sighting], str] = {
     Accepted: "accepted",
     Reject: "reject",
     Retry: "retry",
@@ -31,6 +31,7 @@ _VERDICTS = {
     InDoubt: "in_doubt",
     Absent: "absent",
 }
+"""The names of the verdicts, in log lines and metrics."""
 
 
 class Permit(Protocol):
@@ -161,7 +162,7 @@ class Requests:
         before, look_up = self._path.suspension.state, delivery.in_doubt
         step = delivery.after(finding, attempt, self._path.suspension, self._path.policy)
         self._hold(finding)
-        verdict = _VERDICTS[type(finding)]
+        verdict = VERDICTS[type(finding)]
         self._metrics.attempt(verdict, finding.reason)
         log.info(
             "attempt",

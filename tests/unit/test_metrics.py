@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from connector.delivery.request import _VERDICTS
+from connector.delivery.request import VERDICTS
 from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, OUTCOME_REASONS, Metrics
 from connector.seen.verdict import Exchange, Fault, NoResponse, Response, judge, sight
 from connector.testing import READER
@@ -167,7 +167,7 @@ def test_every_verdict_and_every_sighting_has_its_series() -> None:
     acme = Metrics("1.2.3").workspace("acme")
     for exchange in EXCHANGES:
         for finding in (judge(exchange, "a"), sight(exchange, {"id": "a", "first_name": "Ada"})):
-            acme.attempt(_VERDICTS[type(finding)], finding.reason)
+            acme.attempt(VERDICTS[type(finding)], finding.reason)
 
 
 VALUES = (

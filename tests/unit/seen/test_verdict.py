@@ -9,6 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from connector.delivery.request import VERDICTS
+from connector.metrics import ATTEMPT_REASONS
 from connector.seen.verdict import Exchange, Fault, NoResponse, NoToken, Response, judge, sight
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Sighting, Suspend, Verdict
 from tests.unit.seen.values import JSON_VALUES
@@ -248,6 +250,7 @@ EXCHANGES: st.SearchStrategy[Exchange] = ENDINGS | st.builds(NoToken, ENDINGS)
 def test_every_exchange_has_a_verdict(exchange: Exchange, sent_id: str) -> None:
     verdict = judge(exchange, sent_id)
     assert isinstance(verdict, get_args(Verdict))
+    assert verdict.reason in ATTEMPT_REASONS[VERDICTS[type(verdict)]], "it can be counted"
     assert not isinstance(verdict, Accepted) or (
         isinstance(exchange, Response)
         and exchange.status in (200, 201)
@@ -262,6 +265,7 @@ def test_every_exchange_has_a_verdict(exchange: Exchange, sent_id: str) -> None:
 def test_every_exchange_has_a_sighting(exchange: Exchange, sent: dict[str, Any]) -> None:
     sighting = sight(exchange, sent)
     assert isinstance(sighting, get_args(Sighting))
+    assert sighting.reason in ATTEMPT_REASONS[VERDICTS[type(sighting)]], "it can be counted"
     if isinstance(sighting, Accepted):
         assert isinstance(exchange, Response)
         found = orjson.loads(exchange.body)
