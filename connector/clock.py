@@ -18,9 +18,12 @@ class Clock(Protocol):
         ...
 
 
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SystemClock:
     """The system's clock, and not the event loop's: uvloop's stands still within a turn, and the quota must not gain by
-    that.
+    that. Where the system can tell, the time goes on while the machine sleeps: a lease must not outlive that.
     """
 
     def wall(self) -> float:
@@ -29,4 +32,4 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Seconds since some moment before the process began."""
-        return time.monotonic()
+        return time.clock_gettime(_SINCE_BOOT)
