@@ -24,21 +24,20 @@ from connector.errors import ConsumerStalled, KafkaUnavailable
 from connector.kafka.assignor import OneOwnerAssignor
 from connector.kafka.connection import START_SECONDS, connected, stopped
 from connector.kafka.fetch import Fetcher
+from connector.kafka.positions import Positions
 from connector.kafka.silence import Silence
-from connector.kafka.topics import administration
-from connector.types import Commit, Partition
+from connector.types import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from connector.kafka.assignor import Member
     from connector.kafka.connection import KafkaConnection
-    from connector.types import Record
+    from connector.types import Commit, Record
 
 log = structlog.get_logger()
 
 _CALL_SECONDS = 10.0
-_EARLIEST, _LATEST = "earliest", "latest"
 REBALANCE_SECONDS = 60.0
 """How long the group waits for a member to drain and rejoin."""
 
@@ -193,11 +192,7 @@ class KafkaSource:
             return
         rebalances = self._rebalances
         async with asyncio.timeout(START_SECONDS):
-            known = await self._commits()
-            commits = {
-                each: known.get(each) or Commit(await self._position_of(each, known))
-                for each in self._unplaced
-            }
+            commits = await self._positions().of(self._unplaced)
         if self._rebalances != rebalances or self._ownership is None:
             return  # these positions are of an epoch that is over
         self._fetching().begin({each: commit.offset for each, commit in commits.items()})
@@ -205,44 +200,6 @@ class KafkaSource:
         self._ownership.assigned(
             {Partition(each.topic, each.partition): commit for each, commit in commits.items()}
         )
-
-    async def _commits(self) -> dict[TopicPartition, Commit]:
-        """What the group has committed, with what was said beyond: the consumer's own `committed` leaves that out.
-
-        Raises KafkaUnavailable while the group's coordinator does not know yet.
-        """
-        group_id, wanted = self._settings.group_id, list(self._unplaced)
-        async with administration(self._connection, f"reading the commits of {group_id}") as admin:
-            found = await admin.list_consumer_group_offsets(group_id, partitions=wanted)
-        # A coordinator that is still loading, after a broker's restart, answers for none of them, and aiokafka does not
-        # say so: taken for "never committed", that would begin the topics anew.
-        if missing := set(wanted) - found.keys():
-            raise KafkaUnavailable(
-                f"reading the commits of {group_id}: no answer for {len(missing)} partitions"
-            )
-        return {
-            each: Commit(commit.offset, commit.metadata)
-            for each, commit in found.items()
-            if commit.offset >= 0
-        }
-
-    async def _position_of(self, partition: TopicPartition, known: Collection[TopicPartition]) -> int:
-        is_read = any(each.topic == partition.topic for each in known)
-        if self._settings.starts[partition.topic] == _LATEST and is_read:
-            # It was added since, for all starts are committed together, at once: all that it holds came after we began.
-            log.info("partition_is_new", topic=partition.topic, partition=partition.partition)
-            return int((await self._started().beginning_offsets([partition]))[partition])
-        return await self._start_of(partition)
-
-    async def _start_of(self, partition: TopicPartition) -> int:
-        consumer, start = self._started(), self._settings.starts[partition.topic]
-        if start == _EARLIEST:
-            return int((await consumer.beginning_offsets([partition]))[partition])
-        if start != _LATEST:
-            found = (await consumer.offsets_for_times({partition: int(float(start) * 1000)}))[partition]
-            if found is not None:
-                return int(found.offset)
-        return int((await consumer.end_offsets([partition]))[partition])
 
     async def _return_to_range(self, positions: Mapping[TopicPartition, int]) -> None:
         consumer = self._started()
@@ -262,6 +219,9 @@ class KafkaSource:
             )
             if self._ownership is not None:
                 self._ownership.moved(Partition(each.topic, each.partition), beginning, lost)
+
+    def _positions(self) -> Positions:
+        return Positions(self._connection, self._started(), self._settings.group_id, self._settings.starts)
 
     def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
