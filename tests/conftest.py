@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from connector.sandbox.emulator import Emulator, EmulatorSettings, WorkspaceSettings
 from connector.sandbox.kafka import LocalKafka
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+# A test that is slow on a busy machine has not failed.
+settings.register_profile("no-stopwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no-stopwatch")
 # Without it, looptime's question for the loop of a test that has none makes one, and nobody would close that.
 asyncio.set_event_loop(None)
 _skipped: set[str] = set()

@@ -107,7 +107,6 @@ class Committer:
             self._metrics.commit_failures.inc()
             return Committed.FAILED
         if not ours:
-            self._lease.end()
             self._metrics.commit_failures.inc()
             return Committed.NOT_OURS
         assignment.committed()

@@ -7,8 +7,8 @@ Rules:
  3. A Reject that follows a doubt may be the answer to our own repeat: it is looked up before it counts.
  4. The event's own failures back off with full jitter, and expire it in the end; what says that SEEN is down, or that
     the workspace is refused, is not the event's failure: it suspends the workspace and costs the event nothing.
- 5. An event that is refused, or fails with an outage's answer, twice with an accepted one between, is judged alone:
-    from then on that is its own failure.
+ 5. An event that fails or is refused, twice with an accepted one between, is judged alone: from then on that is its own
+    failure, and says nothing of the workspace.
  6. So is a 403 where fewer than three keys are refused: nothing else may be there that could be accepted. But a 401, an
     unknown workspace and a redirect say nothing of one event.
 """
@@ -67,7 +67,7 @@ class Delivery:
         "_failures",
         "_forbidden_since",
         "_in_doubt",
-        "_refused_at",
+        "_failed_at",
         "_rejected",
         "_suspended_before",
         "_was_in_doubt",
@@ -89,7 +89,7 @@ class Delivery:
         self._failures = 0
         self._failing_since: float | None = None
         self._suspended_before = 0.0
-        self._refused_at: float | None = None
+        self._failed_at: float | None = None
         self._forbidden_since: float | None = None
         self._in_doubt = self._was_in_doubt = in_doubt
         self.not_before = 0.0
@@ -162,7 +162,7 @@ class Delivery:
             case Suspend():
                 return self._refused(finding, attempt, suspension, policy)
             case Retry(outage=True) if finding.unsent or not self._alone(suspension):
-                self._refused_at = attempt.ended_at
+                self._failed_at = attempt.ended_at
                 suspension.suspend(Reason.OUTAGE, finding.detail, attempt.ended_at)
                 return Again(attempt.ended_at)
             case Retry(reason=Reason.OVER_QUOTA | Reason.LEASE_LOST):
@@ -171,14 +171,14 @@ class Delivery:
                 return self._failed(finding, attempt, suspension, policy)
 
     def _alone(self, suspension: Suspension) -> bool:
-        return self._refused_at is not None and suspension.accepted_since(self._refused_at)
+        return self._failed_at is not None and suspension.accepted_since(self._failed_at)
 
     def _refused(
         self, finding: Suspend, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
     ) -> Step:
         if not finding.unsent and self._alone(suspension):
             return self._failed(finding, attempt, suspension, policy)
-        now = self._refused_at = attempt.ended_at
+        now = self._failed_at = attempt.ended_at
         suspension.refused(self.order_key, finding.reason, finding.detail, now)
         if finding.reason is not Reason.FORBIDDEN or not suspension.few_are_refused:
             self._forbidden_since = None
@@ -201,7 +201,9 @@ class Delivery:
         if self._failing_since is None:
             self._failing_since, self._suspended_before = attempt.sent_at, suspended
         self._failures += 1
-        suspension.failed(self.order_key, finding.detail, now)
+        if not self._alone(suspension):
+            self._failed_at = now
+            suspension.failed(self.order_key, finding.detail, now)
         failing = now - self._failing_since - (suspended - self._suspended_before)
         if failing >= policy.give_up_after_seconds:
             return self._give_up(finding, failing)

@@ -5,7 +5,7 @@ Rules:
  2. Failures of three different keys with nothing accepted between are an outage too.
  3. While suspended, nothing is sent but one probe at a time, each later than the last, up to the longest interval.
  4. Anything sent since that SEEN accepts ends the suspension, and forgets the failures before it.
- 5. An event refused once, and again after another that was sent in between was accepted, is judged alone: it
+ 5. An event that failed once, and again after another that was sent in between was accepted, is judged alone: it
     suspends nothing. What was already on the wire at the refusal proves nothing, so the time of sending counts.
  6. Where nothing else can be sent, fewer than three refused keys may be those events' own fault. When the last of them
     is given up, nothing says any more that the workspace is refused, and the suspension ends.

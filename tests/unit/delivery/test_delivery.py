@@ -50,11 +50,13 @@ TIMED_OUT = InDoubt(reason=Reason.TIMED_OUT, detail="no answer")
 class Story:
     """One delivery and what happens to it; each attempt takes 0.1 s."""
 
-    def __init__(self, policy: DeliveryPolicy = POLICY, suspension: Suspension | None = None) -> None:
+    def __init__(
+        self, policy: DeliveryPolicy = POLICY, suspension: Suspension | None = None, key: bytes = b"key"
+    ) -> None:
         self.policy = policy
         self.suspension = suspension or Suspension(Backoff(1, 60))
-        record = Record("events", 0, 0, 1_000_000, b"key", b"{}")
-        self.delivery = Delivery(Event(record, "id", b"key", b"{}"), OffsetTracker(0))
+        record = Record("events", 0, 0, 1_000_000, key, b"{}")
+        self.delivery = Delivery(Event(record, "id", key, b"{}"), OffsetTracker(0))
 
     def gets(self, finding: Verdict | Sighting, at: float = 0.0, chance: float = 0.5) -> Step:
         """An attempt sent at `at` ends with `finding`."""
@@ -229,6 +231,32 @@ def test_the_workspace_stays_suspended_while_another_refused_event_waits() -> No
     assert story.suspension.state is not None
     story.suspension.gave_up(b"another", now=701)
     assert story.suspension.state is None
+
+
+def test_regression_events_that_were_judged_alone_are_no_outage_however_many_they_are() -> None:
+    suspension = Suspension(Backoff(1, 60))
+    findings: list[Verdict] = [BROKEN, REFUSED, BROKEN, REFUSED]
+    stories = [
+        (Story(suspension=suspension, key=b"%d" % number), each) for number, each in enumerate(findings)
+    ]
+    for story, finding in stories:
+        story.gets(finding, at=0)
+        suspension.accepted(sent_at=1, now=1.1)
+    for at in (2, 100, 300):
+        for story, finding in stories:
+            assert isinstance(story.gets(finding, at=at), Again)
+            assert suspension.state is None
+    for story, finding in stories:
+        assert isinstance(story.gets(finding, at=700), Outcome)
+
+
+def test_what_was_refused_before_an_event_was_accepted_counts_no_more() -> None:
+    story = Story()
+    story.suspension.refused(b"another", Reason.FORBIDDEN, "", now=0)
+    story.suspension.refused(b"a third", Reason.FORBIDDEN, "", now=0)
+    story.suspension.accepted(sent_at=1, now=1.1)
+    story.gets(REFUSED, at=2)
+    assert isinstance(story.gets(REFUSED, at=700), Outcome)
 
 
 @pytest.mark.parametrize("between", [DOWN, BROKEN, TIMED_OUT], ids=lambda each: each.reason)

@@ -235,7 +235,7 @@ def live(course: list[Add | Happens], max_items: int) -> Life:
         loop.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps(*HAPPENINGS), st.integers(1, 3))
 def test_every_record_has_one_outcome_before_its_commit_and_every_key_keeps_its_order(
     course: list[Add | Happens], max_items: int
@@ -248,7 +248,7 @@ def test_every_record_has_one_outcome_before_its_commit_and_every_key_keeps_its_
         assert ids == sorted(ids)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps(*HAPPENINGS, "revoked"), st.integers(1, 3))
 def test_rebalances_lose_nothing_and_disturb_no_order(course: list[Add | Happens], max_items: int) -> None:
     lived = live(course, max_items)
@@ -256,7 +256,7 @@ def test_rebalances_lose_nothing_and_disturb_no_order(course: list[Add | Happens
     lived.check_order()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps(*HAPPENINGS, "revoked", "killed", "stopped"), st.integers(1, 3))
 def test_what_seen_has_taken_is_never_sent_again_whatever_ends_the_engine(
     course: list[Add | Happens], max_items: int

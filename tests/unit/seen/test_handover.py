@@ -227,7 +227,7 @@ class Dynasty:
             loop.call_later((reign.there + reign.back) * per, slot.answered)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(REIGNS, st.sampled_from([QuotaLimits(10, 10, 5), QuotaLimits(3, 60, 12), QuotaLimits(40, 2.5, 1)]))
 def test_no_window_at_the_server_exceeds_the_quota_whoever_owned_it_when(
     reigns: list[Reign], limits: QuotaLimits

@@ -353,7 +353,7 @@ class StrictServer:
         self.arrivals.append(time())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     requests=st.integers(1, 12),
     per_seconds=st.sampled_from([0.5, 10.0, 3600.0]),
@@ -378,7 +378,7 @@ def test_a_strict_server_never_counts_more_than_the_quota_and_no_slot_is_lost(
     on_virtual_time(simulate())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(gaps=st.lists(st.one_of(st.just(0.0), st.floats(0, 0.2)), min_size=2, max_size=40))
 def test_slots_come_in_the_order_in_which_they_are_asked_for(gaps: list[float]) -> None:
     async def simulate() -> None:
