@@ -1,13 +1,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test simulate lint bench clean
 
 demo: .venv/ready
 	$(BIN)/seen-connector demo
 
 test: .venv/ready
 	$(BIN)/pytest
+
+simulate: .venv/ready
+	$(BIN)/python -m tests.simulation --seeds 2000
 
 lint: .venv/ready
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,0 +1,198 @@
+"""What is written to the topics of a course: who the events are about, when they come, and how each must end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+PARTITIONS = 4
+"""The last one is for canaries alone."""
+_USED = PARTITIONS - 1
+_PEOPLE = 24
+_CANARIES = 60
+_CANARY_SECONDS = 20.0
+POISONS = {
+    "400": "rejected",
+    "ErrInvalidRequest": "rejected",
+    "403": "rejected",
+    "404": "rejected",
+    "500": "expired",
+}
+"""How SEEN answers some events, for ever, and how they end."""
+QUICK = ("400", "ErrInvalidRequest")
+"""Those that end at the first answer; the others end when they are given up, so they are planted where that is soon."""
+_SOON_SECONDS = 600.0
+REFUSED = ("403", "404")
+UNUSABLE = ("bad json", "array", "no id", "empty", "tombstone", "filtered")
+
+
+class Settings(Protocol):
+    """Of a workspace's settings, those that decide how a record ends."""
+
+    @property
+    def tombstones(self) -> str:
+        """`reject` or `skip`."""
+        ...
+
+    @property
+    def give_up_after_seconds(self) -> float:
+        """When an event's own failures expire it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRecord:
+    """A record and its coordinates. `what` is its kind, `ends` how it must end; `id` is None for what is no event."""
+
+    number: int
+    at: float
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    id: str | None
+    what: str
+    ends: str
+
+    @property
+    def poison(self) -> str | None:
+        """How SEEN answers it for ever, None if it takes it."""
+        return self.what if self.what in POISONS else None
+
+    @property
+    def order_key(self) -> bytes | None:
+        """The key whose order counts, None if it has none."""
+        if self.id is None:
+            return None
+        return self.id.encode() if self.key is None else self.key
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Whom events are about. Some have no key; of some every event has the same id."""
+
+    name: str
+    partition: int | None
+    has_key: bool
+    is_one_item: bool
+
+
+def records(
+    random: Random,
+    horizon: float,
+    stretch: Callable[[float], float],
+    during_outage: Sequence[float],
+    settings: Settings,
+) -> tuple[tuple[PlannedRecord, ...], tuple[PlannedRecord, ...]]:
+    """The records, by time; and the canaries: late events that show SEEN well, where a poison needs that to be found."""
+    people = [_person(random, number) for number in range(_PEOPLE)]
+    times = sorted([*map(stretch, _times(random, horizon)), *during_outage])
+    poisons = tuple(POISONS) if settings.give_up_after_seconds < _SOON_SECONDS else QUICK
+    kinds = _kinds(random, len(times), poisons)
+    writing = _Writing(random, settings)
+    written = tuple(
+        writing.record(at, _about(random, people, what), what) for at, what in zip(times, kinds, strict=True)
+    )
+    canary = _Person("canary", PARTITIONS - 1, has_key=False, is_one_item=False)
+    begin = max(times[-1], stretch(horizon))
+    late = range(_CANARIES * any(what in REFUSED for what in kinds))
+    return written, tuple(writing.record(begin + _CANARY_SECONDS * place, canary, "event") for place in late)
+
+
+def _about(random: Random, people: Sequence[_Person], what: str) -> _Person:
+    """One of `people`, the first more often. Whom SEEN refuses has one event: those behind it would wait for the canaries."""
+    if what in REFUSED:
+        return _Person(f"refused-{random.randrange(1000)}", None, has_key=False, is_one_item=False)
+    return people[0] if random.random() < 0.15 else random.choice(people)
+
+
+def _person(random: Random, number: int) -> _Person:
+    has_key = random.random() < 0.7
+    return _Person(
+        name=f"p{number:02}",
+        partition=number % _USED if has_key or random.random() < 0.5 else None,
+        has_key=has_key,
+        is_one_item=random.random() < 0.4,
+    )
+
+
+def _times(random: Random, horizon: float) -> list[float]:
+    """Some alone, most in bursts."""
+    times = [random.uniform(0, horizon) for _ in range(random.randint(50, 90))]
+    for _ in range(random.randint(1, 4)):
+        burst = random.uniform(0, horizon - 10)
+        times += [burst + random.uniform(0, 0.5) for _ in range(random.randint(10, 25))]
+    return times + [random.uniform(0, horizon) for _ in range(110 - len(times))]
+
+
+def _kinds(random: Random, count: int, poisons: Sequence[str]) -> list[str]:
+    kinds = ["event"] * count
+    for place in range(count):
+        if random.random() < 0.07:
+            kinds[place] = random.choice(UNUSABLE)
+    if random.random() < 0.6:
+        for _ in range(random.randint(1, 3)):
+            kinds[random.randrange(count * 3 // 4)] = random.choice(poisons)
+    return kinds
+
+
+class _Writing:
+    """Gives records their numbers and offsets."""
+
+    def __init__(self, random: Random, settings: Settings) -> None:
+        self._random = random
+        self._settings = settings
+        self._ends = [random.choice((0, 1000))] * PARTITIONS
+        self._number = 0
+
+    def record(self, at: float, person: _Person, what: str) -> PlannedRecord:
+        """A record of `what` kind, at the end of its partition; now and then after a gap."""
+        partition = self._random.randrange(_USED) if person.partition is None else person.partition
+        offset = self._ends[partition] + (self._random.randint(1, 5) if self._random.random() < 0.05 else 0)
+        self._ends[partition] = offset + 1
+        self._number += 1
+        key = person.name.encode() if person.has_key or what == "tombstone" else None
+        event_id = person.name if person.is_one_item else f"{person.name}-{self._number}"
+        sendable = what == "event" or what in POISONS
+        return PlannedRecord(
+            number=self._number,
+            at=at,
+            partition=partition,
+            offset=offset,
+            key=None if what == "empty" else key,
+            value=_value(what, event_id, self._number),
+            id=event_id if sendable else None,
+            what=what,
+            ends=self._ends_as(what),
+        )
+
+    def _ends_as(self, what: str) -> str:
+        if what == "filtered" or (what == "tombstone" and self._settings.tombstones == "skip"):
+            return "skipped"
+        if what in UNUSABLE:
+            return "rejected"
+        return POISONS.get(what, "accepted")
+
+
+def _value(what: str, event_id: str, number: int) -> bytes | None:
+    match what:
+        case "tombstone" | "empty":
+            return None
+        case "bad json":
+            return b'{"id": "' + event_id.encode()
+        case "array":
+            return orjson.dumps([{"id": event_id, "n": number}])
+        case "no id":
+            return orjson.dumps({"n": number})
+        case "filtered":
+            return orjson.dumps({"id": event_id, "n": number, "type": "other"})
+        case _:
+            return orjson.dumps(
+                {"id": event_id, "n": number, "name": f"Name {number % 7}", "score": number / 3}
+            )
