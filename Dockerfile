@@ -23,9 +23,6 @@ LABEL org.opencontainers.image.title="seen-connector" \
 RUN python -m compileall -q "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=build /opt/seen-connector /opt/seen-connector
 ENV PATH=/opt/seen-connector/bin:$PATH
-# Large records get pages of their own, and give them back: on glibc's heap they leave gaps that nothing fits
-# (docs/operating.md, Sizing).
-ENV MALLOC_MMAP_THRESHOLD_=65536
 # By number, so that Kubernetes (runAsNonRoot) can tell that it is not root.
 USER 10001:10001
 # The listener for SEEN's callbacks, and the admin port.

@@ -14,6 +14,7 @@ import uvloop
 from connector.app import App
 from connector.cli.configuration import config_option, load_or_exit
 from connector.cli.exits import FAILED
+from connector.cli.heap import give_large_blocks_back
 from connector.logs import configure_logs
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 def run(directory: Path) -> None:
     """Deliver events and take callbacks, until SIGTERM or SIGINT; then end within the shutdown deadline."""
     config = load_or_exit(directory)
+    give_large_blocks_back()
     try:
         uvloop.run(_until_signal(config))
     except OSError as error:  # a port that cannot be had; what happens later is the workspaces' own affair

@@ -63,11 +63,11 @@ class Delivery:
     """One event on its way to an outcome."""
 
     __slots__ = (
+        "_failed_at",
         "_failing_since",
         "_failures",
         "_forbidden_since",
         "_in_doubt",
-        "_failed_at",
         "_rejected",
         "_suspended_before",
         "_was_in_doubt",
