@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 _ROOM_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
 _COMMIT_SECONDS = 1.0

@@ -102,13 +102,9 @@ class Member:
         if not partitions or not room:
             await asyncio.sleep(0)
             return []
-        try:
-            async with asyncio.timeout(seconds):
-                while not (found := self._next(partitions, room)):
-                    self._topics.news.clear()
-                    await self._topics.news.wait()
-        except TimeoutError:
-            return []
+        until = self._topics.now + seconds
+        while not (found := self._next(partitions, room)) and self._topics.now < until:
+            await self._topics.news(until)
         return found
 
     async def _place(self) -> None:

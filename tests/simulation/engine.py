@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal, cast
 
 import jmespath
@@ -32,6 +33,7 @@ from tests.simulation.topics import DEAD_LETTERS, OUTCOMES, SOURCE
 if TYPE_CHECKING:
     from random import Random
 
+    from connector.metrics import WorkspaceMetrics
     from connector.seen.client import SeenClient
     from connector.types import OutcomeKind
     from tests.simulation.history import Entry
@@ -39,6 +41,12 @@ if TYPE_CHECKING:
 
 _WHERE = jmespath.compile("type != 'other'")
 PROBE = Backoff(1, 60)
+
+
+@cache
+def _series(workspace: str) -> WorkspaceMetrics:
+    """One for all courses of a process: nobody looks at them, and they take a while to make."""
+    return Metrics("0.0.0").workspace(workspace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class Replica:
     def _wire(self) -> None:
         plan, limits, random = self._around.plan, self._around.plan.limits, self._around.random
         clock = SkewedClock(self._around.loop, self._around.start, random.uniform(-2.4, 2.4))
-        series = Metrics("0.0.0").workspace(plan.name)
+        series = _series(plan.name)
         quota = Quota(
             QuotaLimits(limits.requests, limits.per_seconds, limits.grace_seconds),
             clock,

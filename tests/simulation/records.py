@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-PARTITIONS = 4
+PARTITIONS = 3
 """The last one is for canaries alone."""
 _USED = PARTITIONS - 1
 _PEOPLE = 24

@@ -42,7 +42,7 @@ class Topics:
         self.numbers: dict[str, int] = {}
         self.commit_number = 0
         self.last_commit = 0
-        self.news = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self._start = start
 
     def produce(self, planned: PlannedRecord) -> None:
@@ -53,7 +53,19 @@ class Topics:
         self.log[partition].append(record)
         self.numbers[record.origin] = planned.number
         self.note(Produced(self.now, self.plan.name, planned.number))
-        self.news.set()
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            _wake(each)
+
+    async def news(self, until: float) -> None:
+        """Waits for the next record, at most until then."""
+        woken: asyncio.Future[None] = self.loop.create_future()
+        self._waiting.append(woken)
+        alarm = self.loop.call_at(until, _wake, woken)
+        try:
+            await woken
+        finally:
+            alarm.cancel()
 
     def read(self, partition: Partition, position: int, room: int) -> list[Record]:
         """At most `room` records from `position` on."""
@@ -107,3 +119,8 @@ class Topics:
     def now(self) -> float:
         """The loop's time."""
         return self.loop.time()
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
