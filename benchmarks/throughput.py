@@ -12,160 +12,32 @@ import asyncio
 import logging
 import os
 import platform
-import re
-import signal
-import sys
-import tempfile
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import aiohttp
 import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer
 
-from connector.errors import SandboxError
-from connector.kafka.connection import KafkaConnection
-from connector.kafka.topics import NewTopics, prepare_topics
+from bench import IN_FLIGHT, PATIENCE_SECONDS, TOKEN, started
 from connector.kafka.writer import write_records
-from connector.sandbox.demo.stack import Program
 from connector.sandbox.emulator import Quota
-from connector.sandbox.kafka import LocalKafka
-from connector.sandbox.processes import ChildProcess, free_ports
 from connector.types import Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from bench import Bench
 
-TOKEN = "benchmark-token"
 PROPERTIES = {name: f"customer.{name}" for name in ("id", "first_name", "last_name", "email", "city")}
 EVENTS = 10_000
 WARM_UP = EVENTS // 10
-IN_FLIGHT = 64
 NO_LIMIT = Quota(100_000, 1.0)
 WINDOWS = 11
 BACKLOGS = (2_000, 50_000)
 BACKLOG_SECONDS = 15.0
 WORKSPACES = ("plain", "engine", "quota", *(f"backlog-{count}" for count in BACKLOGS))
 
-_LOOK_SECONDS = 0.1
-_PATIENCE_SECONDS = 180.0
-_STOP_SECONDS = 30.0
 _LONGEST_SECONDS = 600.0
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-
-
-class Connector:
-    """A running connector with one workspace, seen from outside."""
-
-    def __init__(
-        self, process: ChildProcess, admin_url: str, workspace: str, http: aiohttp.ClientSession
-    ) -> None:
-        self._process = process
-        self._admin_url = admin_url
-        self._workspace = workspace
-        self._http = http
-
-    async def until_accepted(self, count: int) -> int:
-        """Waits until SEEN has accepted at least `count` events; returns how many it has. TimeoutError in 3 minutes."""
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (accepted := await self._accepted()) < count:  # noqa: ASYNC110 - another process sets no event
-                await asyncio.sleep(_LOOK_SECONDS)
-        return accepted
-
-    async def _accepted(self) -> int:
-        if self._process.returncode is not None:
-            raise SandboxError(f"the connector ended with {self._process.returncode}")
-        try:
-            async with self._http.get(f"{self._admin_url}/status") as answer:
-                status = await answer.json()
-        except aiohttp.ClientError:
-            return 0  # it starts
-        return int(status["workspaces"][self._workspace]["outcomes"]["accepted"])
-
-    async def round_trip_seconds(self) -> float:
-        """The mean duration of its requests to SEEN."""
-        async with self._http.get(f"{self._admin_url}/metrics") as answer:
-            text = await answer.text()
-        found = re.findall(r"^seen_connector_attempt_seconds_(sum|count)\S* (\S+)$", text, re.MULTILINE)
-        figures = {name: float(value) for name, value in found}
-        return figures["sum"] / figures["count"]
-
-    def cpu_seconds(self) -> float:
-        """User and system time since its start."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND  # utime and stime, see proc(5)
-
-    def resident_mb(self) -> float:
-        """Its resident memory now."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """The broker and SEEN, which all measurements share; each measurement has a workspace and topics of its own."""
-
-    bootstrap: str
-    seen_url: str
-    folder: Path
-    http: aiohttp.ClientSession
-
-    async def prepare(self, workspace: str, count: int, quota: Quota) -> None:
-        """Writes `count` events of as many customers, and sets what SEEN allows."""
-        connection, topic = KafkaConnection(self.bootstrap), f"{workspace}.events"
-        await prepare_topics(connection, [topic], NewTopics(partitions=3, replication_factor=1))
-        events = [event(number) for number in range(count)]
-        await write_records(connection, topic, events, seconds=_PATIENCE_SECONDS)
-        body = {"requests": quota.requests, "per_seconds": quota.per_seconds}
-        async with self.http.put(
-            f"{self.seen_url}/_control/workspaces/{workspace}/quota", json=body
-        ) as answer:
-            answer.raise_for_status()
-
-    async def seen(self, what: str) -> Any:
-        """What the emulator tells under /_control."""
-        async with self.http.get(f"{self.seen_url}/_control/{what}") as answer:
-            return await answer.json()
-
-    @asynccontextmanager
-    async def connector(self, workspace: str, quota: Quota) -> AsyncIterator[Connector]:
-        """The connector, started as a user starts it; it may not have read anything yet when this begins."""
-        (port,) = free_ports(1)
-        directory = self._configure(workspace, quota, port)
-        command = (sys.executable, "-m", "connector", "run", "--config", str(directory))
-        process = ChildProcess(command, log=directory / "log")
-        try:
-            yield Connector(process, f"http://127.0.0.1:{port}", workspace, self.http)
-        finally:
-            await process.end(signal.SIGTERM, _STOP_SECONDS)
-
-    def _configure(self, workspace: str, quota: Quota, admin_port: int) -> Path:
-        shared = {
-            "kafka": {"bootstrap_servers": self.bootstrap, "create_topics": True},
-            "listener": {"host": "127.0.0.1", "port": 0},
-            "admin": {"port": admin_port},
-        }
-        one = {
-            "name": workspace,
-            "sources": [{"topics": [f"{workspace}.events"], "properties": PROPERTIES}],
-            "seen": {
-                "base_url": self.seen_url,
-                "workspace_id": workspace,
-                "auth": {"bearer_token": TOKEN},
-                "quota": {"requests": quota.requests, "per_seconds": quota.per_seconds},
-            },
-            "delivery": {"max_in_flight": IN_FLIGHT},
-            "callback": {"auth": {"none": True}},
-        }
-        directory = self.folder / workspace
-        (directory / "workspaces").mkdir(parents=True)
-        (directory / "connector.yaml").write_bytes(orjson.dumps(shared))  # JSON is YAML
-        (directory / "workspaces" / f"{workspace}.yaml").write_bytes(orjson.dumps(one))
-        return directory
 
 
 def event(number: int) -> Message:
@@ -182,6 +54,14 @@ def event(number: int) -> Message:
     return Message(key=str(number).encode(), value=orjson.dumps(value))
 
 
+async def prepare(bench: Bench, workspace: str, count: int, quota: Quota) -> None:
+    """Writes `count` events of as many customers, and sets what SEEN allows."""
+    events = [event(number) for number in range(count)]
+    topic = await bench.make_topic(workspace)
+    await write_records(bench.connection, topic, events, seconds=PATIENCE_SECONDS)
+    await bench.allow(workspace, quota)
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Events a second, and the CPU seconds that 1,000 of them cost the process that sends them."""
@@ -192,7 +72,7 @@ class Pace:
 
 async def plain_pace(bench: Bench) -> Pace:
     """A loop without any guarantee: no order, outcome, retry or quota. The events after the warm-up count."""
-    await bench.prepare("plain", EVENTS, NO_LIMIT)
+    await prepare(bench, "plain", EVENTS, NO_LIMIT)
     consumer = AIOKafkaConsumer(
         "plain.events", bootstrap_servers=bench.bootstrap, group_id="plain", auto_offset_reset="earliest"
     )
@@ -227,8 +107,8 @@ async def _post_events(bench: Bench, consumer: AIOKafkaConsumer, count: int) -> 
 
 async def connector_pace(bench: Bench) -> Pace:
     """The connector with a quota that it never meets, over as many of the same events."""
-    await bench.prepare("engine", EVENTS, NO_LIMIT)
-    async with bench.connector("engine", NO_LIMIT) as connector:
+    await prepare(bench, "engine", EVENTS, NO_LIMIT)
+    async with bench.connector("engine", NO_LIMIT, PROPERTIES) as connector:
         before = await connector.until_accepted(WARM_UP)
         began, cpu = time.monotonic(), connector.cpu_seconds()
         count = await connector.until_accepted(EVENTS) - before
@@ -238,8 +118,8 @@ async def connector_pace(bench: Bench) -> Pace:
 async def measure_quota(bench: Bench, quota: Quota) -> None:
     """How much of a quota is used, as the emulator saw it: from the end of the first full window to the last's."""
     total = quota.requests * WINDOWS
-    await bench.prepare("quota", total, quota)
-    async with bench.connector("quota", quota) as connector:
+    await prepare(bench, "quota", total, quota)
+    async with bench.connector("quota", quota, PROPERTIES) as connector:
         await connector.until_accepted(total)
         bound = quota.requests / (quota.per_seconds + await connector.round_trip_seconds())
     times = [arrival["monotonic"] for arrival in await bench.seen("arrivals?workspace=quota")]
@@ -253,8 +133,8 @@ async def measure_quota(bench: Bench, quota: Quota) -> None:
 async def resident_mb(bench: Bench, backlog: int) -> float:
     """The connector's memory with so many records waiting, after the same time at the same quota."""
     workspace, quota = f"backlog-{backlog}", Quota(100, 2.0)
-    await bench.prepare(workspace, backlog, quota)
-    async with bench.connector(workspace, quota) as connector:
+    await prepare(bench, workspace, backlog, quota)
+    async with bench.connector(workspace, quota, PROPERTIES) as connector:
         await connector.until_accepted(1)
         await asyncio.sleep(BACKLOG_SECONDS)
         return connector.resident_mb()
@@ -280,23 +160,8 @@ def show(name: str, value: float, compared: float) -> None:
 
 async def run(quota: Quota) -> None:
     """Starts the broker and SEEN, measures, and ends them. TimeoutError in ten minutes."""
-    async with AsyncExitStack() as ending:
-        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="seen-connector-bench-")))
-        kafka = await ending.enter_async_context(LocalKafka(folder / "kafka"))
-        http = await ending.enter_async_context(aiohttp.ClientSession())
-        (port,) = free_ports(1)
-        url = f"http://127.0.0.1:{port}"
-        emulator = Program(
-            *("emulate", "--port", str(port), "--token", TOKEN),
-            *(part for workspace in WORKSPACES for part in ("--workspace", workspace)),
-            environ=os.environ,
-            log=folder / "emulator.log",
-            answers_at=f"{url}/_control/summary",
-        )
-        ending.push_async_callback(emulator.stop)
-        await emulator.start(http)
-        async with asyncio.timeout(_LONGEST_SECONDS):
-            await measure(Bench(kafka.bootstrap_servers, url, folder, http), quota)
+    async with asyncio.timeout(_LONGEST_SECONDS), started(WORKSPACES) as bench:
+        await measure(bench, quota)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from connector.sandbox.emulator import Fault
-from tests.end_to_end.deployment import SEEN_TOKEN, eventually, headers_of
+from tests.end_to_end.deployment import headers_of
 
 if TYPE_CHECKING:
     from connector.sandbox.emulator import Emulator
@@ -76,53 +76,3 @@ async def test_a_refused_event_is_dead_lettered_after_one_attempt(
     assert story["seen-dead-letter-response"] == fault.body
     assert story["seen-dead-letter-attempts"] == "1"
     assert len(seen.arrivals("acme")) == 2
-
-
-async def test_a_refused_token_suspends_the_workspace_and_loses_nothing(
-    deployment: Deployment, seen: Emulator
-) -> None:
-    token = deployment.directory / "token"
-    token.write_text("a-token-of-yesterday")
-    deployment.workspace(seen={"auth": {"bearer_token_file": str(token)}})
-    async with deployment:
-        await deployment.running()
-        await deployment.produce(*({"value": b'{"id": "%d"}' % number} for number in range(20)))
-
-        async def suspended() -> bool:
-            return bool((await deployment.status())["state"] == "suspended")
-
-        await eventually(suspended, "the workspace is suspended")
-        status, why = await deployment.get("/readyz")
-        assert status == 503
-        assert b"unauthenticated" in why
-        assert (await deployment.get("/readyz/listener"))[0] == 200
-        before = len(seen.arrivals("acme"))
-        token.write_text(SEEN_TOKEN)
-        await deployment.settled(20)
-        assert (await deployment.status())["state"] == "running"
-        assert (await deployment.get("/readyz"))[0] == 200
-    assert before < 20 + 10  # those on the wire at once, then single probes
-    assert await deployment.read("dead_letters") == []
-    assert {orjson.loads(each.value or b"")["reason"] for each in await deployment.read("outcomes")} == {
-        "created"
-    }
-
-
-async def test_an_outage_suspends_and_ends_soon_after_seen_is_back(
-    deployment: Deployment, seen: Emulator
-) -> None:
-    deployment.workspace()
-    async with deployment:
-        await deployment.running()
-        await seen.port.go_down()
-        await deployment.produce(*({"value": b'{"id": "%d"}' % number} for number in range(20)))
-
-        async def suspended() -> bool:
-            return bool((await deployment.status())["state"] == "suspended")
-
-        await eventually(suspended, "the workspace is suspended")
-        assert (await deployment.committed()) in ({}, {0: 0, 1: 0, 2: 0})
-        await seen.port.come_up()
-        await deployment.settled(20)
-    assert await deployment.read("dead_letters") == []
-    assert len(await deployment.read("outcomes")) == 20

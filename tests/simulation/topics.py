@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from tests.simulation.history import Fault, Produced, Published
 from tests.simulation.records import PARTITIONS
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
     from random import Random
 

@@ -27,14 +27,14 @@ RUN = invented(seed=7, count=300)
 KNOWN = known(RUN)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=SEEDS, count=st.integers(60, 300))
 def test_a_run_as_it_should_be_has_no_finding(seed: int, count: int) -> None:
     assert failures(verdict(invented(seed, count))) == set()
 
 
 @pytest.mark.parametrize(("row", "fault"), FAULTS, ids=[fault.__name__ for _, fault in FAULTS])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=SEEDS)
 def test_a_planted_fault_is_found(
     row: str, fault: "Callable[[Evidence, random.Random], Evidence]", seed: int

@@ -65,7 +65,7 @@ def test_a_run_without_room_is_refused() -> None:
         draw(1, 0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=SEEDS, count=st.integers(100, 1000))
 def test_events_are_drawn_from_the_seed_numbered_and_in_order_of_time(seed: int, count: int) -> None:
     events = draw_events(seed, count, 300)
@@ -74,7 +74,7 @@ def test_events_are_drawn_from_the_seed_numbered_and_in_order_of_time(seed: int,
     assert all(0 <= earlier.at <= later.at < 300 for earlier, later in pairwise(events))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=SEEDS)
 def test_events_are_of_every_kind(seed: int) -> None:
     events = draw_events(seed, 2000, 300)
@@ -87,7 +87,7 @@ def test_events_are_of_every_kind(seed: int) -> None:
         assert all(event.key for event in poison)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=SEEDS)
 def test_all_events_of_a_customer_are_in_one_partition_and_have_one_kind_of_key(seed: int) -> None:
     places = defaultdict(set)
