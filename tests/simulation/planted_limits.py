@@ -116,11 +116,6 @@ def sends_without_bound(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Dispatcher, "_send", bug)
 
 
-def leaks_a_slot(patch: pytest.MonkeyPatch) -> None:
-    """Of each request whose answer does not come."""
-    patch.setattr(Window, "unanswered", lambda self, now: None)
-
-
 BUGS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     returns_slots_early,
     forgets_the_grace,
@@ -136,5 +131,12 @@ BUGS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     probes_every_ten_seconds,
     reads_without_bound,
     sends_without_bound,
-    leaks_a_slot,
 )
+
+NEEDS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
+    inherits_only_what_was_written: "long window",
+    asks_for_the_lease_too_early: "zombie",
+    counts_an_outage_as_the_event_s_fault: "outage",
+    probes_every_ten_seconds: "outage",
+}
+"""What a course must have for a bug to show: most courses have not."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.simulation import planted_limits, planted_records
+from tests.simulation.plan import SESSION_SECONDS, draw
 from tests.simulation.trial import try_seed
 from tests.simulation.world import be_silent
 
@@ -25,6 +28,17 @@ def test_a_planted_bug_is_found(
 ) -> None:
     be_silent()
     plant(monkeypatch)
-    needed = next((seed + 1 for seed in range(_ENOUGH_SEEDS) if try_seed(seed).broken), None)
+    seeds = islice(filter(partial(has, planted_limits.NEEDS.get(plant)), count()), _ENOUGH_SEEDS)
+    needed = next((tried for tried, seed in enumerate(seeds, 1) if try_seed(seed).broken), None)
     sys.stdout.write(f"{plant.__name__}: {needed} seeds\n")
     assert needed is not None
+
+
+def has(what: str | None, seed: int) -> bool:
+    """Whether the course of `seed` has that."""
+    workspaces = draw(seed).workspaces
+    if what == "outage":
+        return any(each.outage for each in workspaces)
+    if what == "long window":
+        return any(each.limits.per_seconds > SESSION_SECONDS for each in workspaces)
+    return what is None or any(turn.what == what for each in workspaces for turn in each.turns)
