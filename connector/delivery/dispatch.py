@@ -99,6 +99,17 @@ class Dispatcher:
         self._waiting.clear()
         return cut_off
 
+    def cut_off(self) -> int:
+        """Ends the epoch at once, without waiting for what is on the wire: the next may begin right after.
+
+        Returns how many tasks were cut off. They end by themselves, and what they do until then is of their own lanes.
+        """
+        self._halted = True
+        tasks, self._lanes, self._waiting = set(self._tasks), Lanes(), []
+        for task in tasks:
+            task.cancel()
+        return len(tasks)
+
     @property
     def looks_up(self) -> bool:
         """Whether what is in doubt is looked up before it is sent again."""
@@ -168,7 +179,7 @@ class Dispatcher:
                 break
             self._lanes.take(now)
             if (outcome := head.too_old(self._clock.wall(), self._path.policy)) is not None:
-                self._start(self._settle(head, outcome), f"expire {head.event.record.origin}")
+                self._start(self._settle(head, outcome, self._lanes), f"expire {head.event.record.origin}")
                 continue
             batch.append(head)
             if head.in_doubt:
@@ -200,7 +211,7 @@ class Dispatcher:
     def _send(self, batch: list[Delivery], slot: Permit, *, probe: bool) -> None:
         self.in_flight += 1
         self._probing = self._probing or probe
-        work = self._attempt(batch, slot, probe=probe)
+        work = self._attempt(batch, slot, self._lanes, probe=probe)
         task = self._start(work, f"attempt {batch[0].event.record.origin}")
         # A task that is cancelled before its first step runs nothing: its slot would be held for ever.
         task.add_done_callback(lambda _: slot.unused())
@@ -215,7 +226,9 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _attempt(self, batch: list[Delivery], slot: Permit, *, probe: bool) -> None:
+    async def _attempt(
+        self, batch: list[Delivery], slot: Permit, lanes: Lanes[Delivery], *, probe: bool
+    ) -> None:
         try:
             steps = await self._requests.make(batch, slot, probe=probe)
         finally:
@@ -225,19 +238,19 @@ class Dispatcher:
         ended: list[tuple[Delivery, Outcome]] = []
         for delivery, step in zip(batch, steps, strict=True):
             if isinstance(step, Again):
-                self._return(delivery, step)
+                self._return(delivery, step, lanes)
             else:
                 ended.append((delivery, step))
         for delivery, outcome in ended:
-            await self._settle(delivery, outcome)
+            await self._settle(delivery, outcome, lanes)
 
-    def _return(self, delivery: Delivery, step: Again) -> None:
+    def _return(self, delivery: Delivery, step: Again, lanes: Lanes[Delivery]) -> None:
         if step.first:
-            self._lanes.put_first(delivery)
+            lanes.put_first(delivery)
         elif self._path.suspension.state is None:
-            self._lanes.put_back(delivery, step.at)
+            lanes.put_back(delivery, step.at)
         else:
-            self._lanes.put_last(delivery, max(step.at, self._path.suspension.next_probe))
+            lanes.put_last(delivery, max(step.at, self._path.suspension.next_probe))
 
     async def _bury(
         self, record: Record, event_id: str | None, outcome: Outcome, tracker: OffsetTracker
@@ -245,8 +258,8 @@ class Dispatcher:
         await self._settler.settle(record, event_id, outcome, tracker)
         self._on_settled()
 
-    async def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+    async def _settle(self, delivery: Delivery, outcome: Outcome, lanes: Lanes[Delivery]) -> None:
         await self._settler.settle(delivery.event.record, delivery.event.id, outcome, delivery.tracker)
-        self._lanes.finish(delivery)
+        lanes.finish(delivery)
         self._wake.set()
         self._on_settled()

@@ -228,13 +228,16 @@ class Pump:
             if committed is Committed.ACKNOWLEDGED:
                 dispatcher.committed()
             elif committed is Committed.NOT_OURS and assignment is self.assignment:
-                await self._lose()
+                self._lose()
 
-    async def _lose(self) -> None:
-        """Ends the epoch of partitions that are no longer ours: nothing of it counts, and another has it already."""
+    def _lose(self) -> None:
+        """Ends the epoch of partitions that are no longer ours: nothing of it counts, and another has it already.
+
+        At once: while this waited, the next assignment could begin.
+        """
         self._end_epoch()
         if self._dispatcher is not None:
-            self._note_cut_off(await self._dispatcher.drain(0.0))
+            self._note_cut_off(self._dispatcher.cut_off())
         log.warning("partitions_lost", workspace=self._workspace)
 
     async def _ask_for_ends_forever(self) -> None:

@@ -559,6 +559,28 @@ async def test_a_commit_that_is_refused_ends_the_epoch_and_nothing_leaves_until_
         assert engine.committed == 2
 
 
+async def test_regression_an_assignment_right_after_a_refused_commit_loses_nothing_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Simulation(ScriptedDestination(seconds=3)) as engine:
+
+        def assign_anew() -> None:
+            engine.topics.assign(engine.pump, SOURCE)
+            engine.add("b")
+
+        async def refuse_once(_: object) -> bool:
+            monkeypatch.undo()
+            asyncio.get_running_loop().call_soon(assign_anew)
+            return False
+
+        await asyncio.sleep(0.5)
+        monkeypatch.setattr(engine.topics, "commit", refuse_once)
+        engine.add("a")
+        await asyncio.sleep(100)
+        assert {each["id"] for each in engine.outcomes} == {"a", "b"}
+        assert engine.committed == 2
+
+
 # The lease
 
 
