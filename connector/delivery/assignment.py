@@ -46,8 +46,8 @@ class Assignment:
             tracker.end()
 
     def move(self, partition: Partition, position: int) -> None:
-        """Begins one partition anew at `position`: what was under way in it is of an epoch that is over."""
-        self.trackers[partition].end()
+        """Begins one partition anew at `position`: what was read of it before is delivered, and counts for nothing."""
+        self.trackers[partition].overtake()
         self.trackers[partition] = OffsetTracker(position)
 
     def narrower_than(self, span: int) -> list[Partition]:

@@ -7,10 +7,12 @@ Rules:
  3. A Reject that follows a doubt may be the answer to our own repeat: it is looked up before it counts.
  4. The event's own failures back off with full jitter, and expire it in the end; what says that SEEN is down, or that
     the workspace is refused, is not the event's failure: it suspends the workspace and costs the event nothing.
- 5. An event that fails or is refused, twice with an accepted one between, is judged alone: from then on that is its own
-    failure, and says nothing of the workspace.
+ 5. An event that fails or is refused, and again after another one was accepted, is judged alone that time: it is its
+    own failure, and says nothing of the workspace. Without such an event since its last try it may be the workspace's.
  6. So is a 403 where fewer than three keys are refused: nothing else may be there that could be accepted. But a 401, an
     unknown workspace and a redirect say nothing of one event.
+ 7. Time in which the workspace was suspended counts for an event that was judged alone often: with two others like it, it
+    may be what suspends the workspace.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from connector.delivery.offsets import OffsetTracker
     from connector.delivery.suspension import Suspension
     from connector.types import Event, Sighting, Verdict
+
+
+_OFTEN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Delivery:
         "_in_doubt",
         "_rejected",
         "_suspended_before",
+        "_times_alone",
         "_was_in_doubt",
         "attempts",
         "event",
@@ -88,6 +94,7 @@ class Delivery:
         self.last_attempt_at: float | None = None
         self._failures = 0
         self._failing_since: float | None = None
+        self._times_alone = 0
         self._suspended_before = 0.0
         self._failed_at: float | None = None
         self._forbidden_since: float | None = None
@@ -201,10 +208,14 @@ class Delivery:
         if self._failing_since is None:
             self._failing_since, self._suspended_before = attempt.sent_at, suspended
         self._failures += 1
-        if not self._alone(suspension):
-            self._failed_at = now
+        if self._alone(suspension):
+            self._times_alone += 1
+        else:
             suspension.failed(self.order_key, finding.detail, now)
-        failing = now - self._failing_since - (suspended - self._suspended_before)
+        self._failed_at = now
+        failing = now - self._failing_since
+        if self._times_alone < _OFTEN:
+            failing -= suspended - self._suspended_before
         if failing >= policy.give_up_after_seconds:
             return self._give_up(finding, failing)
         if isinstance(finding, InDoubt) and policy.look_up_in_doubt and not self._in_doubt:

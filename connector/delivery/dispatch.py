@@ -97,6 +97,7 @@ class Dispatcher:
             cut_off += len(late)
         self._lanes.clear()
         self._waiting.clear()
+        self._path.suspension.forget(self._clock.monotonic())
         return cut_off
 
     def cut_off(self) -> int:
@@ -108,6 +109,7 @@ class Dispatcher:
         tasks, self._lanes, self._waiting = set(self._tasks), Lanes(), []
         for task in tasks:
             task.cancel()
+        self._path.suspension.forget(self._clock.monotonic())
         return len(tasks)
 
     @property

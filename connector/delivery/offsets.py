@@ -115,6 +115,14 @@ class OffsetTracker:
         """Ends the epoch: from now on the watermark stands still, and late completions count for nothing."""
         self._ended = True
 
+    def overtake(self) -> None:
+        """Ends the epoch in the middle of an assignment: the partition goes on elsewhere, beyond what was read.
+
+        No successor will read these offsets, so there is nothing to promise: they may leave.
+        """
+        self.end()
+        self.promised = self._next
+
     @property
     def ended(self) -> bool:
         """Whether the epoch has ended."""

@@ -99,6 +99,13 @@ class Suspension:
         if self._state is not None and not self._refused_keys:
             self._resume(now)
 
+    def forget(self, now: float) -> None:
+        """Another may send from now on, or we anew: what we knew of SEEN says nothing of then."""
+        self._failed_keys.clear()
+        self._refused_keys.clear()
+        if self._state is not None:
+            self._resume(now)
+
     def _resume(self, now: float) -> None:
         self._suspended_before = self.suspended_seconds(now)
         self._state = None

@@ -188,8 +188,10 @@ def test_an_event_that_is_refused_while_others_are_accepted_backs_off_alone_and_
     story.gets(finding, at=0)
     story.suspension.accepted(sent_at=1, now=1.1)
     assert again(story.gets(finding, at=2)) == pytest.approx(2.1 + 0.5)
+    story.suspension.accepted(sent_at=499, now=499.1)
     assert again(story.gets(finding, at=500)) == pytest.approx(500.1 + 1)
     assert story.suspension.state is None
+    story.suspension.accepted(sent_at=601, now=601.1)
     step = story.gets(finding, at=602)
     assert outcome(step) == (OutcomeKind.REJECTED, Reason.REFUSED_ALONE)
     assert isinstance(step, Outcome)
@@ -233,21 +235,46 @@ def test_the_workspace_stays_suspended_while_another_refused_event_waits() -> No
     assert story.suspension.state is None
 
 
-def test_regression_events_that_were_judged_alone_are_no_outage_however_many_they_are() -> None:
+def test_regression_events_that_are_judged_alone_are_no_outage_however_many_they_are() -> None:
     suspension = Suspension(Backoff(1, 60))
-    findings: list[Verdict] = [BROKEN, REFUSED, BROKEN, REFUSED]
+    findings: list[Verdict] = [BROKEN, UNAUTHENTICATED, DOWN, REFUSED, BROKEN]
     stories = [
         (Story(suspension=suspension, key=b"%d" % number), each) for number, each in enumerate(findings)
     ]
     for story, finding in stories:
         story.gets(finding, at=0)
-        suspension.accepted(sent_at=1, now=1.1)
-    for at in (2, 100, 300):
+    for at in range(100, 600, 100):
+        suspension.accepted(sent_at=at - 1, now=at - 0.5)
         for story, finding in stories:
             assert isinstance(story.gets(finding, at=at), Again)
             assert suspension.state is None
+    suspension.accepted(sent_at=799, now=799.5)
     for story, finding in stories:
-        assert isinstance(story.gets(finding, at=700), Outcome)
+        assert isinstance(story.gets(finding, at=800), Outcome)
+
+
+@pytest.mark.parametrize("finding", [UNAUTHENTICATED, UNKNOWN, DOWN], ids=lambda each: each.reason)
+def test_regression_one_accepted_event_is_no_proof_for_all_that_comes_after(finding: Verdict) -> None:
+    story = Story()
+    story.gets(DOWN, at=0)
+    story.suspension.accepted(sent_at=1, now=1.1)
+    assert isinstance(story.gets(finding, at=2), Again)
+    assert story.suspension.state is None
+    for at in range(3, 10_000, 100):
+        assert isinstance(story.gets(finding, at=at), Again)
+        assert story.suspension.state is not None
+
+
+def test_an_event_that_was_judged_alone_often_is_given_up_although_the_workspace_was_suspended_by_it() -> (
+    None
+):
+    story = Story()
+    for turn in range(10):
+        at = 100.0 * turn
+        assert isinstance(story.gets(UNAUTHENTICATED, at=at), Again)
+        story.suspension.suspend(Reason.UNAUTHENTICATED, "", now=at + 1)
+        story.suspension.accepted(sent_at=at + 90, now=at + 90)
+    assert outcome(story.gets(UNAUTHENTICATED, at=1_000)) == (OutcomeKind.REJECTED, Reason.REFUSED_ALONE)
 
 
 def test_what_was_refused_before_an_event_was_accepted_counts_no_more() -> None:
@@ -305,6 +332,7 @@ def test_an_event_that_looks_like_an_outage_while_others_are_accepted_is_its_own
     story.suspension.accepted(sent_at=1, now=1.1)
     assert again(story.gets(DOWN, at=2, chance=0.5)) == pytest.approx(2.6)
     assert story.suspension.state is None
+    story.suspension.accepted(sent_at=601, now=601.1)
     assert outcome(story.gets(DOWN, at=602)) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
 
 

@@ -24,7 +24,7 @@ from connector.testing import (
     ScriptedDestination,
     Simulation,
 )
-from connector.types import OutcomeKind, Partition, Reason, Retry
+from connector.types import OutcomeKind, Partition, Reason, Retry, Suspend
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -240,6 +240,19 @@ async def test_where_records_are_gone_it_goes_on_behind_them_and_counts_them() -
         assert engine.committed == 6
         assert engine.pump.lost == 4
         assert engine.value("taken_by_retention_total") == 4
+
+
+async def test_regression_what_was_read_before_its_partition_moved_is_delivered_however_much_it_is() -> None:
+    async with Simulation() as engine:
+        for number in range(300):
+            engine.add(str(number))
+        await asyncio.sleep(1)
+        engine.pump.moved(SOURCE, 5_000, lost=4_700)
+        engine.topics.add(SOURCE, b'{"id": "7", "n": 2}', offset=5_000)
+        await asyncio.sleep(100)
+        assert {each["id"] for each in engine.outcomes} == {str(number) for number in range(300)}
+        assert len(engine.outcomes) == 301
+        assert engine.committed == 5_001
 
 
 async def test_each_record_that_is_read_is_counted() -> None:
@@ -579,6 +592,21 @@ async def test_regression_an_assignment_right_after_a_refused_commit_loses_nothi
         await asyncio.sleep(100)
         assert {each["id"] for each in engine.outcomes} == {"a", "b"}
         assert engine.committed == 2
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_workspace_that_was_given_away_is_not_suspended_any_more(*, is_told: bool) -> None:
+    refused = Suspend(reason=Reason.UNAUTHENTICATED, status=401)
+    async with Simulation(ScriptedDestination(lambda *_: refused)) as engine:
+        engine.add("a")
+        await asyncio.sleep(10)
+        assert engine.suspension.state is not None
+        if is_told:
+            await engine.topics.revoke(engine.pump)
+        else:
+            engine.topics.is_fenced = True
+        await asyncio.sleep(10)
+        assert engine.suspension.state is None
 
 
 # The lease
