@@ -75,7 +75,11 @@ class Workspace:
         self._connection = wiring.connection(around.config.kafka)
         self._callbacks: KafkaSink | None = None
         self._quota = Quota(
-            wiring.quota(config), around.clock, owner=around.member.replica, ahead=wiring.ahead(config)
+            wiring.quota(config),
+            around.clock,
+            owner=around.member.replica,
+            ahead=wiring.ahead(config),
+            timeout_seconds=config.seen.timeout_seconds,
         )
         self._lease = Lease(around.config.kafka.session_timeout_seconds)
         self._suspension = Suspension(wiring.backoff(config.seen.probe))

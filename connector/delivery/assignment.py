@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 class Assignment:
     """One epoch of all our partitions."""
 
-    def __init__(self, commits: Mapping[Partition, Commit]) -> None:
+    def __init__(self, commits: Mapping[Partition, Commit], elsewhere: Collection[Commit] = ()) -> None:
         """`commits` are what will be read first, and what was said beyond it; empty while nothing is ours.
 
-        `accounts` are those of the quota that came with them; one that could not be read is empty.
+        `accounts` are those of the quota that came with them, and with the group's commits `elsewhere`; one that could
+        not be read is empty.
         """
         said = {each: decode(commit.metadata or "", commit.offset) for each, commit in commits.items()}
         self.trackers = {each: OffsetTracker(commit.offset, said[each]) for each, commit in commits.items()}
         self.accounts = [
-            data.quota if (data := said[each]) else b""
-            for each, commit in commits.items()
+            data.quota if (data := decode(commit.metadata, commit.offset)) else b""
+            for commit in (*commits.values(), *elsewhere)
             if commit.metadata is not None
         ]
         # Nothing counts as committed yet, the start positions neither: where there was no commit, the start that was

@@ -4,8 +4,8 @@ Rules:
  1. One commit is under way at a time, and each carries all partitions: whoever reads them next finds one state.
  2. It is made when there is something to say, and often enough to keep the lease.
  3. What Kafka acknowledged renews the lease by the time at which it was sent.
- 4. The last commit of an epoch is made while the lease holds, or not at all: aiokafka commits for a member that was put
-    out without the group's fence, and a group that is empty takes that.
+ 4. From the moment in which the group takes everything, a commit is made while the lease holds, or not at all: aiokafka
+    commits for a member that was put out without the group's fence, and a group that is empty takes that.
 """
 
 from __future__ import annotations
@@ -67,21 +67,29 @@ class Committer:
         self._clock = clock
         self._metrics = metrics
         self._under_way = asyncio.Lock()
+        self._letting_go = False
 
     def begin(self, assignment: Assignment) -> None:
         """An epoch begins: its quota goes on from what was found, and nothing leaves before the first commit."""
+        self._letting_go = False
         self._lease.end()
         if not self._quota.take_over(assignment.accounts):
             log.warning("quota_unknown", workspace=self._workspace)
+
+    def let_go(self) -> None:
+        """The group takes everything: from now on a commit is made while the lease holds, or not at all."""
+        self._letting_go = True
 
     async def commit(
         self, assignment: Assignment, ahead: int, waiting: Mapping[Partition, Collection[int]]
     ) -> Committed:
         """Commits if there is a reason to. `ahead` and `waiting` are those of `Assignment.changed`."""
         async with self._under_way:
+            now = self._clock.monotonic()
             changed = assignment.changed(ahead, waiting)
-            due = self._lease.is_due(self._clock.monotonic()) or self._quota.wants_account
-            if not assignment.trackers or not (changed or due):
+            due = self._lease.is_due(now) or self._quota.wants_account
+            put_out = self._letting_go and not self._lease.holds(now)
+            if put_out or not assignment.trackers or not (changed or due):
                 return Committed.NOT_NEEDED
             return await self._commit(assignment, final=False)
 
@@ -107,6 +115,7 @@ class Committer:
             self._metrics.commit_failures.inc()
             return Committed.FAILED
         if not ours:
+            self._lease.end()
             self._metrics.commit_failures.inc()
             return Committed.NOT_OURS
         assignment.committed()

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 MAX_CHARACTERS = 4096
 """What Kafka takes by default (offset.metadata.max.bytes)."""
 
-_PREFIX = "seen1:"
+_PREFIX = "seen2:"
+"""The version: another layout has another prefix, or what was written by the one before would be misread."""
 _NUMBER_BYTES = 4
 _LONGEST_OFFSET = 2 ** (8 * _NUMBER_BYTES) - 1
 _LONGEST_PAYLOAD = 1 << 20

@@ -139,9 +139,9 @@ class Pump:
 
     # What the source tells: connector.kafka.source.Ownership
 
-    def assigned(self, commits: Mapping[Partition, Commit]) -> None:
-        """Begins an epoch for each partition, at its commit."""
-        self.assignment = Assignment(commits)
+    def assigned(self, commits: Mapping[Partition, Commit], elsewhere: Collection[Commit] = ()) -> None:
+        """Begins an epoch for each partition, at its commit. `elsewhere` are commits of partitions that are not read."""
+        self.assignment = Assignment(commits, elsewhere)
         self._committer.begin(self.assignment)
         if self._dispatcher is not None:
             self._dispatcher.resume()
@@ -153,6 +153,7 @@ class Pump:
         """Ends all epochs: drains, commits, drops the rest."""
         if not self.assignment.trackers:
             return
+        self._committer.let_go()
         if self._dispatcher is not None:
             self._note_cut_off(await self._dispatcher.drain(_REVOKE_SECONDS))
         # Before the commit: records are handed out while it is made, and those come again.
@@ -228,16 +229,13 @@ class Pump:
             if committed is Committed.ACKNOWLEDGED:
                 dispatcher.committed()
             elif committed is Committed.NOT_OURS and assignment is self.assignment:
-                self._lose()
+                await self._lose()
 
-    def _lose(self) -> None:
-        """Ends the epoch of partitions that are no longer ours: nothing of it counts, and another has it already.
-
-        At once: while this waited, the next assignment could begin.
-        """
+    async def _lose(self) -> None:
+        """Ends the epoch of partitions that are no longer ours: nothing of it counts, and another has it already."""
         self._end_epoch()
         if self._dispatcher is not None:
-            self._note_cut_off(self._dispatcher.cut_off())
+            self._note_cut_off(await self._dispatcher.cut_off())
         log.warning("partitions_lost", workspace=self._workspace)
 
     async def _ask_for_ends_forever(self) -> None:

@@ -44,13 +44,18 @@ class Positions:
         self._group_id = group_id
         self._starts = starts
 
-    async def of(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Commit]:
-        """The commit of each of all the group's partitions; where there is none, its start, as a commit without metadata.
+    async def of(
+        self, partitions: Collection[TopicPartition]
+    ) -> tuple[dict[TopicPartition, Commit], list[Commit]]:
+        """The commit of each of these partitions; where there is none, its start, as a commit without metadata.
 
-        Raises KafkaUnavailable while the group's coordinator does not know.
+        Then the group's commits of other partitions, which are not read any more. Raises KafkaUnavailable while the
+        group's coordinator does not know.
         """
         known = await self._commits(partitions)
-        return {each: known.get(each) or Commit(await self._position_of(each, known)) for each in partitions}
+        elsewhere = [commit for each, commit in known.items() if each not in partitions]
+        found = {each: known.get(each) or Commit(await self._position_of(each, known)) for each in partitions}
+        return found, elsewhere
 
     async def _commits(self, wanted: Collection[TopicPartition]) -> dict[TopicPartition, Commit]:
         """What the group has committed, with what was said beyond: the consumer's own `committed` leaves that out.
@@ -60,13 +65,14 @@ class Positions:
         what = f"reading the commits of {self._group_id}"
         async with administration(self._connection, what) as admin:
             found = await admin.list_consumer_group_offsets(self._group_id, partitions=list(wanted))
+            everything = await admin.list_consumer_group_offsets(self._group_id)
         # A coordinator that is still loading, after a broker's restart, answers for none of them, and aiokafka does not
         # say so: taken for "never committed", that would begin the topics anew.
         if missing := set(wanted) - found.keys():
             raise KafkaUnavailable(f"{what}: no answer for {len(missing)} partitions")
         return {
             each: Commit(commit.offset, commit.metadata)
-            for each, commit in found.items()
+            for each, commit in (everything | found).items()
             if commit.offset >= 0
         }
 

@@ -57,8 +57,11 @@ class SourceSettings:
 class Ownership(Protocol):
     """What the source tells its reader."""
 
-    def assigned(self, commits: Mapping[Partition, Commit]) -> None:
-        """These partitions are ours, in a new epoch; each is read from its commit on, or from its chosen start."""
+    def assigned(self, commits: Mapping[Partition, Commit], elsewhere: Collection[Commit]) -> None:
+        """These partitions are ours, in a new epoch; each is read from its commit on, or from its chosen start.
+
+        `elsewhere` are the group's commits of partitions that are not read any more.
+        """
         ...
 
     async def revoked(self) -> None:
@@ -192,13 +195,13 @@ class KafkaSource:
             return
         rebalances = self._rebalances
         async with asyncio.timeout(START_SECONDS):
-            commits = await self._positions().of(self._unplaced)
+            commits, elsewhere = await self._positions().of(self._unplaced)
         if self._rebalances != rebalances or self._ownership is None:
             return  # these positions are of an epoch that is over
         self._fetching().begin({each: commit.offset for each, commit in commits.items()})
         self._unplaced = frozenset()
         self._ownership.assigned(
-            {Partition(each.topic, each.partition): commit for each, commit in commits.items()}
+            {Partition(each.topic, each.partition): commit for each, commit in commits.items()}, elsewhere
         )
 
     async def _return_to_range(self, positions: Mapping[TopicPartition, int]) -> None:

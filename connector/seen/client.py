@@ -67,7 +67,7 @@ class _Body(aiohttp.BytesPayload):
     aiohttp holds the headers back until the first chunk of the body, so before `written` nothing has left.
     """
 
-    written = False
+    written = is_fenced = False
 
     def __init__(self, body: bytes, permit: Permit) -> None:
         super().__init__(body, content_type="application/json")
@@ -75,6 +75,7 @@ class _Body(aiohttp.BytesPayload):
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         if not self._permit.may_leave():
+            self.is_fenced = True
             raise _MayNotLeaveError
         self.written = True
         await super().write_with_length(writer, content_length)
@@ -119,39 +120,39 @@ class SeenClient:
 
     async def get(self, item_id: str, permit: Permit) -> Exchange:
         """GETs the item with the id `item_id`."""
-        return await self._exchange("GET", self._endpoint.item_url(item_id), None, permit)
+        # A body of nothing is asked for like any other when the connection is there.
+        return await self._exchange("GET", self._endpoint.item_url(item_id), _Body(b"", permit), permit)
 
-    async def _exchange(self, method: str, url: URL, payload: _Body | None, permit: Permit) -> Exchange:
+    async def _exchange(self, method: str, url: URL, payload: _Body, permit: Permit) -> Exchange:
         if self._session is None:
             raise RuntimeError("the client is not started")
         authorization = await self._credentials.authorization()
         if isinstance(authorization, NoToken):
             permit.unused()
             return authorization
-        if not permit.may_leave():
-            return self._fenced(permit)
         headers = {"Authorization": authorization, "Accept": "application/json"}
         try:
             # A redirect would be a second request past the quota, so none is followed.
             async with self._session.request(
-                method, url, data=payload, headers=headers, allow_redirects=False
+                method,
+                url,
+                data=payload,
+                headers=headers,
+                skip_auto_headers=() if payload.size else ("Content-Type",),
+                allow_redirects=False,
             ) as answer:
                 body = await read_capped(answer, _LONGEST_BODY)
                 permit.answered()
                 return Response(answer.status, body, self._excerpt(body), self._retry_after(answer))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            if payload is not None and not payload.written and not permit.may_leave():
-                return self._fenced(permit)
+            if payload.is_fenced:
+                permit.unused()
+                return NoResponse(Fault.FENCED, "the right to send ended before the request was written")
             return self._no_response(error, payload, permit)
 
-    @staticmethod
-    def _fenced(permit: Permit) -> NoResponse:
-        permit.unused()
-        return NoResponse(Fault.FENCED, "the right to send ended before the request was written")
-
-    def _no_response(self, error: Exception, payload: _Body | None, permit: Permit) -> NoResponse:
+    def _no_response(self, error: Exception, payload: _Body, permit: Permit) -> NoResponse:
         detail = f"{type(error).__name__}: {self._redact(str(error))[:200]}".rstrip(": ")
-        if is_unconnected(error) or (payload is not None and not payload.written):
+        if is_unconnected(error) or not payload.written:
             permit.unused()
             return NoResponse(Fault.NOT_SENT, f"cannot connect ({detail})")
         if isinstance(error, asyncio.TimeoutError):

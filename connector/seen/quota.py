@@ -100,13 +100,16 @@ class Quota:
     At most `ahead` of them are given out beyond the last account that was acknowledged.
     """
 
-    def __init__(self, limits: QuotaLimits, clock: Clock, *, owner: str, ahead: int) -> None:
-        """`owner` tells our own accounts from those of others."""
+    def __init__(
+        self, limits: QuotaLimits, clock: Clock, *, owner: str, ahead: int, timeout_seconds: float
+    ) -> None:
+        """`owner` tells our own accounts from those of others; a request takes at most `timeout_seconds`."""
         self.limits = limits
         self.window = Window(limits.requests, limits.per_seconds, limits.grace_seconds)
         self._clock = clock
         self._owner = owner
         self._ahead = ahead
+        self._timeout = timeout_seconds
         self._written = self._acknowledged = 0
         self._pacer = AsyncLimiter(max(1.0, limits.requests / _BURST_SHARE), limits.per_seconds / _PACE_SHARE)
         self._turn = asyncio.Lock()
@@ -141,6 +144,8 @@ class Quota:
     def account(self, *, final: bool) -> bytes:
         """What the next owner must know, as of now; `final`: nothing leaves any more."""
         self._written = self.window.taken
+        # Slots may have come back unused since; they must not let more leave beyond this account than it says.
+        self._acknowledged = min(self._acknowledged, self._written)
         wall, now = self._clock.wall(), self.now()
         free = rounded((time - now + wall for time in self.window.free_at()), self.limits.longest_seconds)
         unknown = self.window.on_wire + (0 if final else self._ahead)
@@ -157,15 +162,16 @@ class Quota:
         No account at all: nothing was ever sent.
         """
         found = [spent for spent in map(decode, accounts) if spent is not None]
-        now, longest = self.now(), self.limits.longest_seconds
+        now, wall = self.now(), self._clock.wall()
+        longest = self._timeout + self.limits.longest_seconds
         if not found:
             self.window.inherit([now + longest] * (self.limits.requests if accounts else 0))
             return not accounts
-        newest = max(found, key=lambda spent: spent.at)
-        if newest.owner != self._owner:
-            wall = self._clock.wall()
-            self.window.inherit(time - wall + now for time in newest.free_at if time > wall)
-            self.window.inherit([now + longest] * newest.unknown)
+        # Of each owner its newest. More than one is found where partitions came or went: then it may be too much.
+        for spent in {each.owner: each for each in sorted(found, key=lambda each: each.at)}.values():
+            if spent.owner != self._owner:
+                unknown = [spent.last_sent_at(wall) + longest] * spent.unknown
+                self.window.inherit(time - wall + now for time in (*spent.free_at, *unknown) if time > wall)
         return True
 
     def hold(self, seconds: float | None) -> None:

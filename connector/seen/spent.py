@@ -1,9 +1,10 @@
 """What has been spent of a quota, in a form that its next owner, on another machine, can go on from.
 
 Why the next owner exceeds nothing: each slot that its predecessor held is held on until the time that was written down,
-rounded up, and `CLOCK_SKEW_SECONDS` longer, for wall clocks differ. What may have been sent after the writing, and what
-was on the wire then, is counted as sent at the moment of taking over: it was sent before that, since the predecessor's
-lease had ended.
+rounded up, and `CLOCK_SKEW_SECONDS` longer, for wall clocks differ. What was on the wire at the writing, or may have been
+sent after it, left before the next owner took over, since the predecessor's lease had ended; a predecessor that lives on
+may wait for the answer as long as a request may take. So that long, and as long as for a request that is given up then,
+its slots are held.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CLOCK_SKEW_SECONDS = 5.0
 """How much the wall clocks of two replicas may differ."""
 
+_LONGEST_LEASE_SECONDS = 1800.0  # the longest session that the configuration takes
 _BUCKETS = 20
 
 
@@ -41,6 +43,10 @@ class Spent:
     def free_at(self) -> list[float]:
         """When each slot of `free` is free for certain, by the reader's wall clock."""
         return [time + CLOCK_SKEW_SECONDS for time, count in self.free for _ in range(count)]
+
+    def last_sent_at(self, wall: float) -> float:
+        """The latest time at which its owner may have sent something, by the clock of a reader that took over at `wall`."""
+        return min(wall, self.at + _LONGEST_LEASE_SECONDS + CLOCK_SKEW_SECONDS)
 
 
 def rounded(times: Iterable[float], longest_seconds: float) -> tuple[tuple[float, int], ...]:

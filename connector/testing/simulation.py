@@ -92,7 +92,13 @@ class Simulation:
         self.topics = topics or MemoryTopics()
         self.clock = VirtualClock()
         self.metrics = Metrics("0.0.0")
-        self.quota = Quota(self.settings.limits, self.clock, owner=owner, ahead=self.settings.max_in_flight)
+        self.quota = Quota(
+            self.settings.limits,
+            self.clock,
+            owner=owner,
+            ahead=self.settings.max_in_flight,
+            timeout_seconds=self.settings.policy.look_up_after_seconds,
+        )
         self.suspension = Suspension(self.settings.probe)
         self.counts: Counter[OutcomeKind] = Counter()
         series = self.metrics.workspace("acme")

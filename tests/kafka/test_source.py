@@ -22,7 +22,7 @@ from connector.types import Commit, Message, Partition
 from tests.end_to_end.deployment import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from connector.types import Record
 
@@ -38,9 +38,11 @@ class Owner:
         self.read: list[Record] = []
         self.gaps: list[str] = []
         self.epochs = 0
+        self.elsewhere: Collection[Commit] = ()
 
-    def assigned(self, commits: Mapping[Partition, Commit]) -> None:
+    def assigned(self, commits: Mapping[Partition, Commit], elsewhere: Collection[Commit]) -> None:
         self.epochs += 1
+        self.elsewhere = elsewhere
         self.next = {each: commit.offset for each, commit in commits.items()}
 
     async def revoked(self) -> None:
@@ -262,3 +264,20 @@ async def test_a_consumer_whose_fetching_has_died_is_found_out(
             await source.end_offsets(list(owner.next))
         source._silence.forget()
         await source.end_offsets(list(owner.next))  # time counts from now on
+
+
+async def test_the_commits_of_topics_that_are_not_read_any_more_are_told_too(kafka: str, prefix: str) -> None:
+    """What is spent of the quota stands in them."""
+    connection, group = KafkaConnection(kafka), f"{prefix}group"
+    before, now = f"{prefix}before", f"{prefix}now"
+    await prepare_topics(connection, [before, now], NewTopics(1, -1))
+    first, second = Owner(), Owner()
+    source = KafkaSource(connection, source_settings(group, before))
+    async with reading(source, first):
+        await eventually(lambda: first.next, "the partition is ours", 30)
+        assert await source.commit({Partition(before, 0): Commit(0, "spent")})
+    async with reading(KafkaSource(connection, source_settings(group, now)), second):
+        await eventually(lambda: second.next, "the other topic's partition is ours", 30)
+    assert first.elsewhere == []
+    assert second.next == {Partition(now, 0): 0}
+    assert second.elsewhere == [Commit(0, "spent")]

@@ -120,7 +120,7 @@ class Member:
         self._positions = {each: commit.offset for each, commit in commits.items()}
         now, name = self._topics.now, self._topics.plan.name
         self._topics.note(Assigned(now, name, self._replica, generation, self._topics.last_commit))
-        self.ownership.assigned(commits)
+        self.ownership.assigned(commits, ())
 
     def _next(self, partitions: Collection[Partition], room: int) -> list[Record]:
         found: list[Record] = []

@@ -102,6 +102,7 @@ class Replica:
             clock,
             owner=f"replica-{self.number}",
             ahead=max(limits.max_in_flight, limits.requests // 20),
+            timeout_seconds=limits.timeout_seconds,
         )
         lease = Lease(SESSION_SECONDS)
         settler = Settler(

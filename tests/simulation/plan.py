@@ -128,7 +128,7 @@ class _Drawing:
     def __init__(self, seed: int, name: str) -> None:
         self.name = name
         self.random = Random(f"{seed}/{name}/plan")
-        self.horizon = self.random.uniform(150, 240)
+        self.horizon = self.random.uniform(120, 180)
         has_outage = self.random.random() < 0.03
         self.cut = self.random.uniform(50, self.horizon - 40) if has_outage else None
         self.outage_seconds = self.random.uniform(420, 600)

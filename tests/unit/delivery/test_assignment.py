@@ -90,6 +90,16 @@ def test_a_commit_without_an_account_is_told_from_no_commit() -> None:
     assert Assignment({FIRST: Commit(3, "of another client")}).accounts == [b""]
 
 
+def test_the_account_of_a_partition_that_is_not_read_any_more_is_found_too() -> None:
+    assignment = assignment_at(0, 0)
+    assignment.changed(0, {})
+    before = assignment.to_commit(b"spent")
+    renamed = Assignment(
+        {Partition("renamed", 0): Commit(0)}, [before[FIRST], Commit(3, "foreign"), Commit(4, None)]
+    )
+    assert renamed.accounts == [b"spent", b""]
+
+
 def test_what_may_have_left_is_in_doubt_for_a_successor_unless_the_epoch_ended_in_order() -> None:
     assignment = assignment_at(0, 0)
     tracker = assignment.trackers[FIRST]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from connector.delivery.commitdata import MAX_CHARACTERS, CommitData, decode, encode
 
+PINNED = "seen2:eJxjYGDgYmBgYC0uSM0rATIYuVgAFIQCSQ=="
 WATERMARKS = st.integers(0, 2**62)
 
 
@@ -67,6 +68,14 @@ def test_what_is_damaged_says_nothing_or_what_was_written(
     place = chosen.draw(st.integers(0, len(text) - 1))
     damaged = text[:place] + chosen.draw(st.sampled_from("ABab01-_= é")) + text[place + 1 :]
     assert decode(damaged, watermark) in (None, data)
+
+
+def test_the_layout_is_the_one_that_its_prefix_stands_for() -> None:
+    """Whoever changes one changes the other: what a release has written is read by the next."""
+    data = CommitData(frozenset({101, 103}), frozenset({102}), 110, b"spent")
+    assert encode(data, 100) == PINNED
+    assert decode(PINNED, 100) == data
+    assert decode(PINNED.replace("seen2", "seen1"), 100) is None
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jmespath
 import pytest
@@ -609,7 +609,40 @@ async def test_a_workspace_that_was_given_away_is_not_suspended_any_more(*, is_t
         assert engine.suspension.state is None
 
 
+async def test_regression_a_request_that_has_not_begun_when_its_epoch_is_lost_counts_for_nothing_afterwards() -> (
+    None
+):
+    """Its task was cancelled before its first step: for ever on the wire, and where it was a probe, the last one."""
+    refused = Suspend(reason=Reason.UNAUTHENTICATED, status=401)
+    async with Simulation(ScriptedDestination(lambda *_: refused)) as engine:
+        engine.add("a")
+        await asyncio.sleep(5)
+        send, lost = engine.dispatcher._send, list[asyncio.Task[None]]()
+
+        def send_and_lose(*arguments: Any, **more: Any) -> None:
+            send(*arguments, **more)
+            if not lost:
+                lost.append(asyncio.create_task(engine.pump._lose()))
+
+        engine.dispatcher._send = send_and_lose  # type: ignore[method-assign]
+        await asyncio.sleep(30)
+        assert lost
+        assert (engine.dispatcher.in_flight, engine.dispatcher._probing) == (0, False)
+
+
 # The lease
+
+
+async def test_while_everything_is_given_back_nothing_is_committed_without_the_lease() -> None:
+    async with Simulation(ScriptedDestination(seconds=90)) as engine:
+        engine.add("a")
+        await asyncio.sleep(2)
+        engine.topics.commit_error = KafkaUnavailable("away")
+        await asyncio.sleep(60)
+        engine.topics.commit_error = None
+        commits = engine.topics.commits
+        await engine.topics.revoke(engine.pump)
+        assert engine.topics.commits == commits
 
 
 async def test_a_workspace_that_hears_nothing_from_kafka_commits_all_the_same_so_that_it_may_send() -> None:

@@ -6,10 +6,13 @@ import asyncio
 import gzip
 from contextlib import asynccontextmanager
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import orjson
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
@@ -502,26 +505,39 @@ def test_any_retry_after_is_understood_or_ignored(value: str) -> None:
 # The right to send
 
 
-@pytest.mark.parametrize("granted", [0, 1])
-async def test_a_request_leaves_only_if_it_still_may_when_its_body_is_about_to_be_written(
-    emulator: Emulator, granted: int
+@pytest.mark.parametrize("method", ["create", "get"])
+async def test_a_request_leaves_only_if_it_still_may_when_the_connection_is_there(
+    emulator: Emulator, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     permit = Permit()
-    permit.granted = granted
+    connect = aiohttp.TCPConnector.connect
+
+    async def lease_ends_meanwhile(connector: aiohttp.TCPConnector, *rest: Any, **more: Any) -> Any:
+        connected = await connect(connector, *rest, **more)
+        permit.granted = 0
+        return connected
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", lease_ends_meanwhile)
     async with client(emulator.url) as one:
-        exchange = await one.create(b'{"id": "1"}', permit)
+        exchange = await (one.get("1", permit) if method == "get" else one.create(b'{"id": "1"}', permit))
     assert exchange == NoResponse(
         verdict.Fault.FENCED, "the right to send ended before the request was written"
     )
     assert permit.words == ["unused"]
-    assert permit.asked > granted
     assert emulator.arrivals() == []
 
 
-async def test_a_look_up_leaves_only_if_it_still_may(emulator: Emulator) -> None:
-    permit = Permit()
-    permit.granted = 0
-    async with client(emulator.url) as one:
-        assert isinstance(await one.get("1", permit), NoResponse)
-    assert permit.words == ["unused"]
-    assert emulator.arrivals() == []
+async def test_a_look_up_has_neither_content_nor_a_type_of_it() -> None:
+    """What asks whether it may leave is a body of nothing."""
+    seen: list[tuple[str, str | None, str | None]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        headers = request.headers
+        seen.append((request.method, headers.get("Content-Length"), headers.get("Content-Type")))
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    async with TestServer(application) as server, client(str(server.make_url("/"))) as one:
+        await one.get("1", Permit())
+    assert seen == [("GET", "0", None)]

@@ -27,7 +27,7 @@ def always() -> bool:
 
 
 def quota(clock: FakeClock, owner: str, limits: QuotaLimits = DOCUMENTED, ahead: int = 32) -> Quota:
-    return Quota(limits, clock, owner=owner, ahead=ahead)
+    return Quota(limits, clock, owner=owner, ahead=ahead, timeout_seconds=5)
 
 
 # What is written
@@ -99,12 +99,48 @@ async def test_what_it_left_behind_itself_tells_an_owner_nothing_new() -> None:
     assert owner.used == 1
 
 
-async def test_the_newest_account_counts() -> None:
-    older, newer = quota(FakeClock(wall=1000), "a"), quota(FakeClock(wall=1010), "b")
-    (await older.slot(always)).answered()
-    taker = quota(FakeClock(wall=1010), "c")
-    assert taker.take_over([newer.account(final=True), older.account(final=True), b""])
+async def test_of_each_owner_its_newest_account_counts_whatever_its_clock_says() -> None:
+    """A replica whose clock is ahead finds its own account the newest, and one of another that was written since."""
+    taker, other = quota(FakeClock(wall=1004), "a"), quota(FakeClock(wall=1001), "b")
+    old = other.account(final=False)
+    (await other.slot(always)).answered()
+    assert taker.take_over([taker.account(final=False), old, other.account(final=True), b""])
+    assert taker.used == 1
+
+
+async def test_what_was_on_the_wire_may_take_as_long_as_a_request_may_and_arrive_a_grace_later() -> None:
+    giver, clock = quota(FakeClock(wall=1000), "a"), FakeClock(wall=1000)
+    await giver.slot(always)
+    taker = quota(clock, "b")
+    taker.take_over([giver.account(final=True)])
+    assert taker.window.free_at() == [5 + 10 + 10]
+
+
+async def test_an_account_that_is_too_old_to_matter_holds_nothing() -> None:
+    giver = quota(FakeClock(wall=1000), "a")
+    await giver.slot(always)
+    taker = quota(FakeClock(wall=1000 + 1800 + 5 + 5 + 20 + 1), "b")
+    taker.take_over([giver.account(final=False)])
     assert taker.used == 0
+
+
+async def test_regression_slots_that_came_back_unused_let_no_more_leave_beyond_an_account_than_it_says() -> (
+    None
+):
+    owner = quota(FakeClock(), "a", ahead=10)
+    unused = [await owner.slot(always) for _ in range(10)]
+    owner.account(final=False)
+    owner.acknowledged()
+    for slot in unused:
+        slot.unused()
+    owner.account(final=False)
+    for _ in range(10):
+        await owner.slot(always)
+    assert owner.unaccounted == 10
+    waiting = asyncio.create_task(owner.slot(always))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    waiting.cancel()
 
 
 async def test_no_more_leave_than_the_last_acknowledged_account_allows() -> None:
@@ -197,7 +233,13 @@ class Dynasty:
     async def live(self, reign: Reign) -> None:
         self._reigns += 1
         clock = SkewedClock(self.clock, reign.skew)
-        owner = Quota(self.limits, clock, owner=str(self._reigns), ahead=max(1, self.limits.requests // 3))
+        owner = Quota(
+            self.limits,
+            clock,
+            owner=str(self._reigns),
+            ahead=max(1, self.limits.requests // 3),
+            timeout_seconds=0.4 * self.limits.per_seconds,
+        )
         owner.take_over([] if self.account is None else [self.account])
         per = self.limits.per_seconds
         tasks = {

@@ -30,7 +30,7 @@ INSTANT = 0.01
 
 
 def new(limits: QuotaLimits) -> Quota:
-    return Quota(limits, VirtualClock(), owner="us", ahead=10**9)
+    return Quota(limits, VirtualClock(), owner="us", ahead=10**9, timeout_seconds=0)
 
 
 def always() -> bool:
