@@ -116,7 +116,7 @@ class App:
             return f"not connected to Kafka yet: {', '.join(connecting)}"
         # One workspace that cannot take callbacks must not turn those of the others away.
         if not any(each.can_publish for each in self._workspaces):
-            return "Kafka does not answer"
+            return "no workspace can publish: see /readyz"
         return None
 
     def status(self) -> dict[str, object]:

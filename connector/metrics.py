@@ -80,7 +80,8 @@ CALLBACK_RESULTS = (
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _DELIVERY_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 _GAUGES = {
-    "lag_records": "Records in the source topics that are not settled yet, as Kafka's end offsets show.",
+    "owned_partitions": "Partitions that this replica owns; none while it stands by.",
+    "lag_records": "Offsets from what is committed to the ends of the source topics.",
     "buffered_records": "Records fetched and not yet settled.",
     "in_flight_requests": "Requests to SEEN on the wire.",
     "uncommitted_records": "The widest span from a partition's committed offset to its last read one.",

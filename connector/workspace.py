@@ -218,6 +218,7 @@ class Workspace:
         assignment = self._pump.assignment if self._pump else Assignment({})
         oldest, lag, blocking = assignment.oldest_timestamp_ms, assignment.lag, assignment.blocking
         figures: dict[str, float] = {
+            "owned_partitions": len(assignment.trackers),
             "lag_records": lag,
             "buffered_records": assignment.buffered,
             "in_flight_requests": dispatcher.in_flight if dispatcher else 0,

@@ -26,8 +26,8 @@ class Act(StrEnum):
     """Everything that is done to a running deployment."""
 
     KILL = "kill -9 a connector"
-    STOP_SHORT = "stop a connector, shorter than its session"
-    STOP_LONG = "stop a connector, longer than its session"
+    STOP_SHORT = "stop a connector for a short time"
+    STOP_LONG = "stop a connector for a long time"
     ADD = "add a connector"
     REMOVE = "remove a connector"
     BROKER_RESTART = "restart the broker in order"

@@ -90,6 +90,11 @@ class Assignment:
         self._ends = dict(ends)
 
     @property
+    def in_doubt(self) -> int:
+        """Offsets that a predecessor may have sent, and that were not read yet."""
+        return sum(tracker.unread_in_doubt for tracker in self.trackers.values())
+
+    @property
     def buffered(self) -> int:
         """Records read and not settled."""
         return sum(tracker.unsettled for tracker in self.trackers.values())

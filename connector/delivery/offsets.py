@@ -94,22 +94,30 @@ class OffsetTracker:
         watermark = self.watermark
         reached = max(watermark, self._highest_sent + 1, *(offset + 1 for offset in waiting))
         started_below = max(reached + ahead, self.promised, self._known.started_below)
-        return CommitData(self._settled_from(watermark), self._unanswered(watermark), started_below)
+        return CommitData(self._settled_from(watermark), self._unanswered(), started_below)
 
     def at_the_end(self) -> CommitData:
         """What the last commit of an epoch says: nothing leaves any more."""
         watermark = self.watermark
-        return CommitData(self._settled_from(watermark), self._unanswered(watermark), watermark)
+        return CommitData(self._settled_from(watermark), self._unanswered(), watermark)
 
     def _settled_from(self, watermark: int) -> frozenset[int]:
         here = (offset for offset in range(watermark, self._next) if offset not in self._unsettled)
         return frozenset(here) | {offset for offset in self._known.settled if offset >= self._next}
 
-    def _unanswered(self, watermark: int) -> frozenset[int]:
+    @property
+    def unread_in_doubt(self) -> int:
+        """How many offsets a predecessor may have sent that were not read yet."""
+        return len(self._unread_in_doubt())
+
+    def _unread_in_doubt(self) -> set[int]:
+        known = self._known
+        named = {offset for offset in known.in_doubt if offset >= self._next}
+        return named | (set(range(self._next, known.started_below)) - known.settled)
+
+    def _unanswered(self) -> frozenset[int]:
         """What may be with SEEN: sent by us, or by a predecessor and not read or not looked up yet."""
-        unread = {offset for offset in self._known.in_doubt if offset >= self._next}
-        unread |= set(range(max(watermark, self._next), self._known.started_below)) - self._known.settled
-        return frozenset(self._sent | unread)
+        return frozenset(self._sent | self._unread_in_doubt())
 
     def end(self) -> None:
         """Ends the epoch: from now on the watermark stands still, and late completions count for nothing."""

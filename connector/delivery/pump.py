@@ -52,7 +52,7 @@ class Source(Protocol):
         ...
 
     async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """The offset after the last record of each. Raises KafkaUnavailable."""
+        """The offset after the last record of each. Raises KafkaUnavailable, without a partition too."""
         ...
 
 
@@ -147,7 +147,12 @@ class Pump:
             self._dispatcher.resume()
             self._dispatcher.must_commit.set()  # nothing may leave before the first commit
         self._room.set()
-        log.info("partitions_assigned", workspace=self._workspace, partitions=sorted(map(str, commits)))
+        log.info(
+            "partitions_assigned",
+            workspace=self._workspace,
+            partitions=sorted(map(str, commits)),
+            in_doubt=self.assignment.in_doubt,
+        )
 
     async def revoked(self) -> None:
         """Ends all epochs: drains, commits, drops the rest."""
@@ -242,8 +247,7 @@ class Pump:
         while True:
             assignment = self.assignment
             try:
-                if assignment.trackers:
-                    assignment.ends_at(await self._source.end_offsets(list(assignment.trackers)))
+                assignment.ends_at(await self._source.end_offsets(list(assignment.trackers)))
                 self._broker_trouble = None
             except KafkaUnavailable as error:
                 # A poll does not say so: of a broker that is away, it only finds no records.

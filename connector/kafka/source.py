@@ -156,6 +156,8 @@ class KafkaSource:
         Raises ConsumerStalled if one of them has given nothing for two minutes, and does not end where it stands.
         """
         wanted = [TopicPartition(each.topic, each.number) for each in partitions]
+        # Without a partition of our own any will do: the question is then whether Kafka answers.
+        wanted = wanted or [TopicPartition(next(iter(self._settings.starts)), 0)]
         try:
             async with asyncio.timeout(_CALL_SECONDS):
                 ends = await self._started().end_offsets(wanted)
@@ -163,7 +165,8 @@ class KafkaSource:
         except (KafkaError, TimeoutError) as error:
             self._silence.forget()
             raise KafkaUnavailable(f"asking for end offsets: {type(error).__name__}") from error
-        return {Partition(each.topic, each.partition): offset for each, offset in ends.items()}
+        found = {Partition(each.topic, each.partition): offset for each, offset in ends.items()}
+        return {each: found[each] for each in partitions}
 
     async def _ensure_alive(self, ends: Mapping[TopicPartition, int]) -> None:
         for each in self._silence.silent(time.monotonic()):

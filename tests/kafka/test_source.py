@@ -276,6 +276,7 @@ async def test_the_commits_of_topics_that_are_not_read_any_more_are_told_too(kaf
     async with reading(source, first):
         await eventually(lambda: first.next, "the partition is ours", 30)
         assert await source.commit({Partition(before, 0): Commit(0, "spent")})
+        assert await source.end_offsets([]) == {}, "it answers a standby too"
     async with reading(KafkaSource(connection, source_settings(group, now)), second):
         await eventually(lambda: second.next, "the other topic's partition is ours", 30)
     assert first.elsewhere == []

@@ -36,10 +36,17 @@ COUNTERS = {
 }
 HISTOGRAMS = ("attempt_seconds", "delivery_seconds")
 GAUGES = (
-    *("lag_records", "buffered_records", "in_flight_requests", "uncommitted_records", "quota_requests"),
+    *(
+        "owned_partitions",
+        "lag_records",
+        "buffered_records",
+        "in_flight_requests",
+        "uncommitted_records",
+        "quota_requests",
+    ),
     *("quota_used_slots", "oldest_unsent_seconds", "time_to_drain_seconds", "suspended", "ready"),
 )
-UNITS = {"seconds", "records", "requests", "slots"}
+UNITS = {"seconds", "partitions", "records", "requests", "slots"}
 STATES = {"suspended", "ready"}  # 0 or 1: a state has no unit
 
 

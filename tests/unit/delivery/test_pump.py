@@ -630,6 +630,31 @@ async def test_regression_a_request_that_has_not_begun_when_its_epoch_is_lost_co
         assert (engine.dispatcher.in_flight, engine.dispatcher._probing) == (0, False)
 
 
+async def test_a_standby_finds_out_too_that_kafka_is_out_of_reach() -> None:
+    async with Simulation() as engine:
+        await engine.topics.revoke(engine.pump)
+        await asyncio.sleep(10)
+        assert engine.pump.trouble is None
+        engine.topics.poll_error = KafkaUnavailable("away")
+        await asyncio.sleep(10)
+        assert engine.pump.trouble is not None
+        engine.topics.poll_error = None
+        await asyncio.sleep(10)
+        assert engine.pump.trouble is None
+
+
+async def test_an_owner_says_how_much_its_predecessor_may_have_sent(lines: list[dict[str, object]]) -> None:
+    hanging = Simulation(ScriptedDestination(seconds=1000), EngineSettings(max_in_flight=4))
+    async with hanging:
+        for number in range(9):
+            hanging.add(str(number))
+        await asyncio.sleep(5)
+        await hanging.crash()
+    async with Simulation(topics=hanging.topics, owner="replica-2"):
+        await asyncio.sleep(1)
+    assert [line["in_doubt"] for line in lines if line["event"] == "partitions_assigned"] == [0, 8]
+
+
 # The lease
 
 
