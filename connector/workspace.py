@@ -87,6 +87,7 @@ class Workspace:
         self._dispatcher: Dispatcher | None = None
         self._outcomes: Counter[OutcomeKind] = Counter()
         self.died_of: str | None = None
+        self._is_out_of_reach = False
 
     # Life
 
@@ -99,7 +100,12 @@ class Workspace:
             starting = asyncio.create_task(self._start(ending), name=f"{self.name}: start")
             if not await _done_before(stop, starting):
                 return
-            pump, dispatcher = starting.result()
+            try:
+                pump, dispatcher = starting.result()
+            except KafkaUnavailable:
+                self._is_out_of_reach = True
+                raise
+            self._is_out_of_reach = False
             self.died_of = None
             await pump.run(dispatcher, stop, drain_seconds)
 
@@ -196,7 +202,9 @@ class Workspace:
     @property
     def can_publish(self) -> bool:
         """Whether a callback can be made durable now, as far as is known."""
-        return self.door_is_open and (self._pump is None or self._pump.trouble is None)
+        if self._pump is None:
+            return self.door_is_open and not self._is_out_of_reach
+        return self.door_is_open and self._pump.trouble is None
 
     def unready(self) -> str | None:
         """Why this workspace is not well, None if it is."""

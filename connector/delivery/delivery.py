@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from connector.types import Event, Sighting, Verdict
 
 
-_OFTEN = 10
+_OFTEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,15 @@ class DeliveryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """When a try was sent and when it ended (monotonic seconds), and a `chance` in [0, 1) for the jitter."""
+    """When a try was sent and when it ended (monotonic seconds), and a `chance` in [0, 1) for the jitter.
+
+    `we_were_there`: the time that passed is known to have passed for us, too; else a silence may be our own.
+    """
 
     sent_at: float
     ended_at: float
     chance: float
+    we_were_there: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,7 @@ class Delivery:
         self._failures += 1
         if self._alone(suspension):
             self._times_alone += 1
-        else:
+        elif attempt.we_were_there:
             suspension.failed(self.order_key, finding.detail, now)
         self._failed_at = now
         failing = now - self._failing_since
@@ -218,6 +222,10 @@ class Delivery:
             failing -= suspended - self._suspended_before
         if failing >= policy.give_up_after_seconds:
             return self._give_up(finding, failing)
+        seconds = now - self._failing_since
+        is_plain = finding.reason is Reason.SERVER_ERROR and seconds >= policy.give_up_after_seconds
+        if is_plain and suspension.gives_one_up(now, policy.give_up_after_seconds):
+            return self._give_up(finding, seconds)
         if isinstance(finding, InDoubt) and policy.look_up_in_doubt and not self._in_doubt:
             return self._look_up(attempt, policy)
         return Again(now + policy.backoff.delay(self._failures, attempt.chance))

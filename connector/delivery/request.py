@@ -138,7 +138,9 @@ class Requests:
         for delivery in batch:
             delivery.begin_attempt(self._clock.wall())
         findings = await self._ask(batch, slot, probe=probe)
-        attempt = Attempt(sent_at, self._clock.monotonic(), self._chance())
+        ended_at = self._clock.monotonic()
+        # Who stood still, or is cut off from Kafka, has lost the lease: what timed out meanwhile is not SEEN's fault.
+        attempt = Attempt(sent_at, ended_at, self._chance(), self._path.lease.holds(ended_at))
         self._metrics.attempt_seconds.observe(attempt.ended_at - sent_at)
         steps = [
             self._step(delivery, finding, attempt) for delivery, finding in zip(batch, findings, strict=True)

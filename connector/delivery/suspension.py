@@ -7,7 +7,10 @@ Rules:
  4. Anything sent since that SEEN accepts ends the suspension, and forgets the failures before it.
  5. An event that failed once, and again after another that was sent in between was accepted, is judged alone: it
     suspends nothing. What was already on the wire at the refusal proves nothing, so the time of sending counts.
- 6. Where nothing else can be sent, fewer than three refused keys may be those events' own fault. When the last of them
+ 6. Where an outage consists of events that SEEN answers with plain 500s, it may be these events: in each
+    `give_up_after_seconds` of it one of them is given up. A workspace with poison only, and no room for anything else,
+    gets free so; an outage of that kind costs as little as can be told apart.
+ 7. Where nothing else can be sent, fewer than three refused keys may be those events' own fault. When the last of them
     is given up, nothing says any more that the workspace is refused, and the suspension ends.
 """
 
@@ -43,6 +46,7 @@ class Suspension:
         self._failed_keys: set[bytes] = set()
         self._refused_keys: set[bytes] = set()
         self._failed_probes = 0
+        self._gave_one_up_at = float("-inf")
         self._next_probe = 0.0
         self._suspended_before = 0.0
         self._last_accepted_sent_at = float("-inf")
@@ -98,6 +102,15 @@ class Suspension:
         self._refused_keys.discard(key)
         if self._state is not None and not self._refused_keys:
             self._resume(now)
+
+    def gives_one_up(self, now: float, after_seconds: float) -> bool:
+        """Whether an outage has lasted so long, or so long since the last event that was given up in it; if so, one is."""
+        if self._state is None or self._state.reason is not Reason.OUTAGE:
+            return False
+        if now - max(self._state.since, self._gave_one_up_at) < after_seconds:
+            return False
+        self._gave_one_up_at = now
+        return True
 
     def forget(self, now: float) -> None:
         """Another may send from now on, or we anew: what we knew of SEEN says nothing of then."""

@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from connector.errors import ConsumerStalled, KafkaUnavailable
+from connector.kafka import silence
 from connector.kafka.assignor import OneOwnerAssignor
 from connector.kafka.connection import START_SECONDS, connected, stopped
 from connector.kafka.fetch import Fetcher
@@ -83,6 +84,7 @@ class KafkaSource:
         self._fetcher: Fetcher | None = None
         self._ownership: Ownership | None = None
         self._silence = Silence()
+        self._failing_since: float | None = None
         self._unplaced: frozenset[TopicPartition] = frozenset()
         self._rebalances = 0
 
@@ -130,7 +132,9 @@ class KafkaSource:
                 await self._return_to_range(error.args[0])
                 return []
         except (KafkaError, TimeoutError) as error:
+            self._failing_since = self._failing_since or time.monotonic()
             raise KafkaUnavailable(f"reading: {type(error).__name__}: {error}") from error
+        self._failing_since = None
         gave = {TopicPartition(each.topic, each.partition) for each in found}
         self._silence.polled(wanted, gave, time.monotonic(), full=len(found) >= room)
         return found
@@ -153,7 +157,8 @@ class KafkaSource:
     async def end_offsets(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """The offset after the last record of each partition. Raises KafkaUnavailable.
 
-        Raises ConsumerStalled if one of them has given nothing for two minutes, and does not end where it stands.
+        Raises ConsumerStalled if one of them has given nothing for two minutes, and does not end where it stands, or if
+        polls have failed for so long.
         """
         wanted = [TopicPartition(each.topic, each.number) for each in partitions]
         # Without a partition of our own any will do: the question is then whether Kafka answers.
@@ -164,12 +169,16 @@ class KafkaSource:
                 await self._ensure_alive(ends)
         except (KafkaError, TimeoutError) as error:
             self._silence.forget()
+            self._failing_since = None
             raise KafkaUnavailable(f"asking for end offsets: {type(error).__name__}") from error
         found = {Partition(each.topic, each.partition): offset for each, offset in ends.items()}
         return {each: found[each] for each in partitions}
 
     async def _ensure_alive(self, ends: Mapping[TopicPartition, int]) -> None:
-        for each in self._silence.silent(time.monotonic()):
+        now = time.monotonic()
+        if self._failing_since is not None and now - self._failing_since >= silence.STALLED_SECONDS:
+            raise ConsumerStalled("polls fail, although Kafka answers other questions")
+        for each in self._silence.silent(now):
             # The consumer's own position: it steps over what is no record, such as the marker of a transaction's end.
             position = await self._started().position(each)
             if each in ends and position < ends[each]:

@@ -49,7 +49,7 @@ LEASES = True
 """Whether the engine sends only while it holds a lease, and hands the state of its quota on: then takeovers are drawn."""
 
 
-_QUOTAS = ((8, 4.0), (15, 10.0), (30, 10.0), (60, 10.0), (25, 60.0), (16, 40.0))
+_QUOTAS = ((8, 4.0), (15, 10.0), (30, 10.0), (60, 10.0), (36, 60.0), (22, 40.0))
 """Requests and seconds: some windows are shorter than a takeover, some longer."""
 
 
@@ -128,7 +128,7 @@ class _Drawing:
     def __init__(self, seed: int, name: str) -> None:
         self.name = name
         self.random = Random(f"{seed}/{name}/plan")
-        self.horizon = self.random.uniform(120, 180)
+        self.horizon = self.random.uniform(100, 150)
         has_outage = self.random.random() < 0.03
         self.cut = self.random.uniform(50, self.horizon - 40) if has_outage else None
         self.outage_seconds = self.random.uniform(420, 600)

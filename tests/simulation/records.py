@@ -128,7 +128,7 @@ def _times(random: Random, horizon: float) -> list[float]:
     for _ in range(random.randint(1, 4)):
         burst = random.uniform(0, horizon - 10)
         times += [burst + random.uniform(0, 0.5) for _ in range(random.randint(10, 25))]
-    return times + [random.uniform(0, horizon) for _ in range(110 - len(times))]
+    return times + [random.uniform(0, horizon) for _ in range(102 - len(times))]
 
 
 def _kinds(random: Random, count: int, poisons: Sequence[str]) -> list[str]:

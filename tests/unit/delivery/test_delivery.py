@@ -269,12 +269,12 @@ def test_an_event_that_was_judged_alone_often_is_given_up_although_the_workspace
     None
 ):
     story = Story()
-    for turn in range(10):
-        at = 100.0 * turn
+    for turn in range(3):
+        at = 200.0 * turn
         assert isinstance(story.gets(UNAUTHENTICATED, at=at), Again)
         story.suspension.suspend(Reason.UNAUTHENTICATED, "", now=at + 1)
-        story.suspension.accepted(sent_at=at + 90, now=at + 90)
-    assert outcome(story.gets(UNAUTHENTICATED, at=1_000)) == (OutcomeKind.REJECTED, Reason.REFUSED_ALONE)
+        story.suspension.accepted(sent_at=at + 190, now=at + 190)
+    assert outcome(story.gets(UNAUTHENTICATED, at=900)) == (OutcomeKind.REJECTED, Reason.REFUSED_ALONE)
 
 
 def test_what_was_refused_before_an_event_was_accepted_counts_no_more() -> None:
@@ -334,6 +334,41 @@ def test_an_event_that_looks_like_an_outage_while_others_are_accepted_is_its_own
     assert story.suspension.state is None
     story.suspension.accepted(sent_at=601, now=601.1)
     assert outcome(story.gets(DOWN, at=602)) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
+
+
+def test_regression_an_outage_of_plain_500s_gives_one_event_up_in_each_while_for_it_may_be_the_events() -> (
+    None
+):
+    suspension = Suspension(Backoff(1, 60))
+    stories = [Story(suspension=suspension, key=b"%d" % number) for number in range(4)]
+    ended = []
+    for at in range(0, 3_000, 50):
+        for story in list(stories):
+            if isinstance(story.gets(BROKEN, at=at), Outcome):
+                stories.remove(story)
+                ended.append(at)
+    assert ended == [600, 1_250, 1_850, 2_450]
+
+
+@pytest.mark.parametrize("finding", [DOWN, UNAUTHENTICATED, UNKNOWN, TIMED_OUT], ids=lambda each: each.reason)
+def test_no_other_outage_gives_an_event_up_however_long_it_lasts(finding: Verdict) -> None:
+    suspension = Suspension(Backoff(1, 60))
+    stories = [Story(suspension=suspension, key=b"%d" % number) for number in range(4)]
+    for at in range(0, 30_000, 100):
+        for story in stories:
+            assert isinstance(story.gets(finding, at=at), Again)
+    assert suspension.state is not None
+
+
+def test_what_timed_out_while_we_stood_still_ourselves_is_no_outage() -> None:
+    suspension = Suspension(Backoff(1, 60))
+    for key in (b"a", b"b", b"c"):
+        story = Story(suspension=suspension, key=key)
+        story.delivery.begin_attempt(wall=5_000)
+        step = story.delivery.after(TIMED_OUT, Attempt(0, 60, 0.5, we_were_there=False), suspension, POLICY)
+        assert isinstance(step, Again)
+        assert story.delivery.in_doubt
+    assert suspension.state is None
 
 
 def test_three_events_of_different_keys_that_fail_are_an_outage() -> None:
