@@ -111,7 +111,9 @@ class NothingLost:
             if record.ends not in ("rejected", "expired"):
                 self._break(entry.at, f"record {entry.number} ({record.what}) was dead-lettered")
             return
-        if entry.kind != record.ends:
+        # What is refused for ever and meets another fault at its last try is given up for that.
+        may_expire = record.what in ("403", "404") and entry.kind == "expired"
+        if entry.kind != record.ends and not may_expire:
             self._break(entry.at, f"record {entry.number} ({record.what}) ended as {entry.kind}")
         if entry.kind != "accepted" and entry.number not in self._dead_letters:
             self._break(entry.at, f"the outcome of record {entry.number} came before its dead letter")
