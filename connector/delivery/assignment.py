@@ -64,9 +64,9 @@ class Assignment:
             {each: it.beyond(ahead, waiting.get(each, ())) for each, it in self.trackers.items()}
         )
 
-    def changed_at_the_end(self) -> bool:
-        """The same, for the last commit of the epoch."""
-        return self._look({each: tracker.at_the_end() for each, tracker in self.trackers.items()})
+    def look_at_the_end(self) -> None:
+        """Looks at what the last commit of the epoch says."""
+        self._look({each: tracker.at_the_end() for each, tracker in self.trackers.items()})
 
     def _look(self, said: Mapping[Partition, CommitData]) -> bool:
         self._saying = {each: (self.trackers[each].watermark, data) for each, data in said.items()}

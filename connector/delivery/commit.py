@@ -103,7 +103,7 @@ class Committer:
             if not held:
                 log.warning("commit_withheld", workspace=self._workspace)
                 return
-            assignment.changed_at_the_end()
+            assignment.look_at_the_end()
             await self._commit(assignment, final=True)
 
     async def _commit(self, assignment: Assignment, *, final: bool) -> Committed:

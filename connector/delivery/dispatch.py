@@ -108,9 +108,8 @@ class Dispatcher:
         self._halted = True
         self._path.suspension.forget(self._clock.monotonic())
         tasks, self._lanes, self._waiting = set(self._tasks), Lanes(), []
-        await asyncio.sleep(
-            0
-        )  # a task that is cancelled before it begins would not take back what it counts for
+        # A task that is cancelled before it begins would not take back what it counts for.
+        await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         return len(tasks)

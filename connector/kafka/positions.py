@@ -68,7 +68,8 @@ class Positions:
             everything = await admin.list_consumer_group_offsets(self._group_id)
         # A coordinator that is still loading, after a broker's restart, answers for none of them, and aiokafka does not
         # say so: taken for "never committed", that would begin the topics anew.
-        if missing := set(wanted) - found.keys():
+        committed = {each for each, commit in found.items() if commit.offset >= 0}
+        if missing := (set(wanted) - found.keys()) | (committed - everything.keys()):
             raise KafkaUnavailable(f"{what}: no answer for {len(missing)} partitions")
         return {
             each: Commit(commit.offset, commit.metadata)

@@ -112,7 +112,7 @@ def test_what_may_have_left_is_in_doubt_for_a_successor_unless_the_epoch_ended_i
     tracker.answered(1)
     unclean = Assignment(look(assignment, 4)).trackers[FIRST]
     assert [unclean.is_in_doubt(offset) for offset in range(1, 10)] == [True] * 6 + [False] * 3
-    assignment.changed_at_the_end()
+    assignment.look_at_the_end()
     clean = Assignment(assignment.to_commit(b"")).trackers[FIRST]
     assert [clean.is_in_doubt(offset) for offset in range(1, 10)] == [False, True] + [False] * 7
 
