@@ -66,6 +66,8 @@ def _options() -> argparse.Namespace:
         "--check", type=Path, metavar="FOLDER", help="run nothing: judge the run that is in FOLDER again"
     )
     options = parser.parse_args()
+    if options.check and not (options.check / "evidence.json").is_file():
+        parser.error(f"{options.check} holds no evidence.json of a run")
     if options.events >= _WHOLE_RUN_EVENTS and options.minutes < LEAST_MINUTES:
         parser.error(
             f"{_WHOLE_RUN_EVENTS} events and more are a whole run: at least {LEAST_MINUTES:g} minutes"
