@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from connector.admin import Admin
-from connector.clock import SystemClock
+from connector.clock import SystemClock, wait_for_event
 from connector.delivery.backoff import Backoff
 from connector.errors import ConnectorError
 from connector.inbound.listener import Limits, Listener
@@ -144,7 +144,7 @@ class App:
                 lived = self._clock.monotonic() - started_at
                 deaths = 1 if lived > _HEALTHY_SECONDS else deaths + 1
                 self._note_death(workspace, error)
-                await _wait(stop, _RESTARTS.ceiling(deaths) * random.uniform(0.5, 1.0))
+                await wait_for_event(stop, _RESTARTS.ceiling(deaths) * random.uniform(0.5, 1.0))
 
     def _note_death(self, workspace: Workspace, error: Exception) -> None:
         self._metrics.workspace(workspace.name).restarts.inc()
@@ -189,11 +189,3 @@ def _first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

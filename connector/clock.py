@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -33,3 +34,12 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some moment before the process began."""
         return time.clock_gettime(_SINCE_BOOT)
+
+
+async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
+    """Waits for `event`, at most so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

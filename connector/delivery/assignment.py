@@ -30,11 +30,9 @@ class Assignment:
         """
         said = {each: decode(commit.metadata or "", commit.offset) for each, commit in commits.items()}
         self.trackers = {each: OffsetTracker(commit.offset, said[each]) for each, commit in commits.items()}
-        self.accounts = [
-            data.quota if (data := decode(commit.metadata, commit.offset)) else b""
-            for commit in (*commits.values(), *elsewhere)
-            if commit.metadata is not None
-        ]
+        found = [(commit, said[each]) for each, commit in commits.items()]
+        found += [(commit, decode(commit.metadata or "", commit.offset)) for commit in elsewhere]
+        self.accounts = [data.quota if data else b"" for commit, data in found if commit.metadata is not None]
         # Nothing counts as committed yet, the start positions neither: where there was no commit, the start that was
         # chosen is committed at once, so that it holds for what arrives while we are away.
         self._committed: dict[Partition, tuple[int, CommitData]] = {}
@@ -92,7 +90,7 @@ class Assignment:
     @property
     def in_doubt(self) -> int:
         """Offsets that a predecessor may have sent, and that were not read yet."""
-        return sum(tracker.unread_in_doubt for tracker in self.trackers.values())
+        return sum(len(tracker.unread_in_doubt) for tracker in self.trackers.values())
 
     @property
     def buffered(self) -> int:

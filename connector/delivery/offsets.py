@@ -106,18 +106,15 @@ class OffsetTracker:
         return frozenset(here) | {offset for offset in self._known.settled if offset >= self._next}
 
     @property
-    def unread_in_doubt(self) -> int:
-        """How many offsets a predecessor may have sent that were not read yet."""
-        return len(self._unread_in_doubt())
-
-    def _unread_in_doubt(self) -> set[int]:
+    def unread_in_doubt(self) -> set[int]:
+        """The offsets that a predecessor may have sent and that were not read yet."""
         known = self._known
         named = {offset for offset in known.in_doubt if offset >= self._next}
         return named | (set(range(self._next, known.started_below)) - known.settled)
 
     def _unanswered(self) -> frozenset[int]:
         """What may be with SEEN: sent by us, or by a predecessor and not read or not looked up yet."""
-        return frozenset(self._sent | self._unread_in_doubt())
+        return frozenset(self._sent | self.unread_in_doubt)
 
     def end(self) -> None:
         """Ends the epoch: from now on the watermark stands still, and late completions count for nothing."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from connector.clock import wait_for_event
 from connector.delivery.assignment import Assignment
 from connector.delivery.commit import Committed
 from connector.delivery.delivery import Delivery
@@ -192,7 +193,7 @@ class Pump:
         for record in await self._source.poll(narrow, room, _POLL_SECONDS):
             self._accept(record)
         if not room:
-            await _wait(self._room, _ROOM_SECONDS)
+            await wait_for_event(self._room, _ROOM_SECONDS)
         await asyncio.sleep(0)  # a poll that found records at once may not have let the others run
 
     def _room_for_records(self) -> int:
@@ -227,7 +228,7 @@ class Pump:
 
     async def _commit_forever(self, dispatcher: Dispatcher) -> None:
         while True:
-            await _wait(dispatcher.must_commit, _COMMIT_SECONDS)
+            await wait_for_event(dispatcher.must_commit, _COMMIT_SECONDS)
             dispatcher.must_commit.clear()
             assignment = self.assignment
             committed = await self._committer.commit(assignment, dispatcher.ahead, dispatcher.waiting)
@@ -268,12 +269,3 @@ class Pump:
         if self._group is None:
             raise RuntimeError("the pump does not run")
         return self._group.create_task(work, name=f"{self._workspace}: {name}")
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Waits for `event`, at most so long."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -145,12 +145,12 @@ class SeenClient:
                 permit.answered()
                 return Response(answer.status, body, self._excerpt(body), self._retry_after(answer))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            if payload.is_fenced:
-                permit.unused()
-                return NoResponse(Fault.FENCED, "the right to send ended before the request was written")
             return self._no_response(error, payload, permit)
 
     def _no_response(self, error: Exception, payload: _Body, permit: Permit) -> NoResponse:
+        if payload.is_fenced:
+            permit.unused()
+            return NoResponse(Fault.FENCED, "the right to send ended before the request was written")
         detail = f"{type(error).__name__}: {self._redact(str(error))[:200]}".rstrip(": ")
         if is_unconnected(error) or not payload.written:
             permit.unused()

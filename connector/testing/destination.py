@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from connector.types import Accepted, InDoubt, Reason, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from connector.delivery.request import Permit
     from connector.types import Absent, Event, Reject, Sighting, Suspend, Verdict
 
     Finding = Accepted | Absent | Reject | Retry | Suspend | InDoubt
@@ -20,22 +21,6 @@ Kind = Literal["create", "look_up"]
 
 _CREATED = Accepted(reason=Reason.CREATED, status=201)
 _FOUND = Accepted(reason=Reason.FOUND, status=200)
-
-
-class Permit(Protocol):
-    """The slot of a request."""
-
-    def may_leave(self) -> bool:
-        """Whether the request may still be written."""
-        ...
-
-    def answered(self) -> None:
-        """The response has ended."""
-        ...
-
-    def unused(self) -> None:
-        """Nothing was written."""
-        ...
 
 
 @dataclass(slots=True)

@@ -117,7 +117,7 @@ def gives_up_on_an_outcome(patch: pytest.MonkeyPatch) -> None:
     async def bug(self: Settler, topic: str, message: Any) -> None:
         try:
             await self._sink.publish(topic, message)
-        except Exception:  # noqa: BLE001 - the bug
+        except Exception:  # noqa: BLE001 - swallowing whatever goes wrong is the bug that is planted
             return
 
     patch.setattr(Settler, "_publish", bug)

@@ -1,8 +1,8 @@
 """SEEN as its documents describe it, over real HTTP: a second reading of the facts that shares no code with the first.
 
-Read `settings`, `workspaces` (what SEEN answers), `grants` (who may ask), `arrivals` (how the limit is counted), `journey` (videos and their
-callbacks), `faults` (what may go wrong), `emulation` (all of that, to script and to ask), `server` and `control` (the
-routes), `port` (where they are served, or not); `emulator` holds it together.
+Read `settings`, `workspaces` (what SEEN answers), `grants` (who may ask), `arrivals` (how the limit is counted),
+`journey` (videos and their callbacks), `faults` (what may go wrong), `emulation` (all of that, to script and to ask),
+`server` and `control` (the routes), `port` (where they are served, or not); `emulator` holds it together.
 """
 
 from connector.sandbox.emulator.arrivals import Arrival

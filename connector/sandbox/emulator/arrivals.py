@@ -44,8 +44,8 @@ class Arrival:
     the body of a request for an access token; such a request belongs to no workspace, so that its `workspace` is empty.
 
     `at` is Unix seconds, `monotonic` the seconds that the quota counts. `id` is the item's: from the path, or from the
-    body if that holds a string. `processed`: it was carried out, whatever was answered. `body` holds at most 16 KiB. `status` stays None where no answer was given; `fault`
-    says what was done to it on purpose.
+    body if that holds a string. `processed`: it was carried out, whatever was answered. `body` holds at most 16 KiB.
+    `status` stays None where no answer was given; `fault` says what was done to it on purpose.
     """
 
     at: float
