@@ -12,7 +12,6 @@ import pytest
 from tests.simulation import planted_limits, planted_records
 from tests.simulation.plan import SESSION_SECONDS, draw
 from tests.simulation.trial import try_seed
-from tests.simulation.world import be_silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,6 @@ _ENOUGH_SEEDS = 60
 def test_a_planted_bug_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    be_silent()
     plant(monkeypatch)
     seeds = islice(filter(partial(has, planted_limits.NEEDS.get(plant)), count()), _ENOUGH_SEEDS)
     needed = next((tried for tried, seed in enumerate(seeds, 1) if try_seed(seed).broken), None)

@@ -14,15 +14,10 @@ from tests.simulation.plan import draw
 from tests.simulation.records import PARTITIONS
 from tests.simulation.report import expected
 from tests.simulation.trial import try_seed
-from tests.simulation.world import be_silent, run
+from tests.simulation.world import run
 
 SEEDS = range(100_000, 100_060)
 """Others than those that `make simulate` begins with."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_logs() -> None:
-    be_silent()
 
 
 @pytest.mark.timeout(300)

@@ -39,10 +39,8 @@ def run(plan: Plan, history: list[Entry]) -> None:
 
 
 def be_silent() -> None:
-    """Has the engine log nothing: it would be most of the time."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=True
-    )
+    """Has the whole process log nothing: it would be most of the time."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 
 class _World:
