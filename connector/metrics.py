@@ -17,7 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from connector.types import OutcomeKind, Reason
+from connector.types import OutcomeKind, Priority, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,9 +86,11 @@ _GAUGES = {
     "in_flight_requests": "Requests to SEEN on the wire.",
     "uncommitted_records": "The widest span from a partition's committed offset to its last read one.",
     "quota_requests": "Requests that may be made in one window.",
-    "quota_used_slots": "Slots of the window in use: on the wire, or answered less than a window ago.",
+    "quota_working_requests": "Requests that may be made in one window now: fewer while someone else uses the quota too.",
+    "quota_used_slots": "Slots of the window in use: on the wire, answered less than a window ago, or spent by others.",
+    "quota_outside_slots": "Slots of the window that others have spent, as far as is known: a predecessor, or other users.",
     "oldest_unsent_seconds": "Age of the oldest record that is read and not settled, by its Kafka timestamp.",
-    "time_to_drain_seconds": "How long the lag takes at the whole quota.",
+    "time_to_drain_seconds": "How long the lag takes at the working quota.",
     "suspended": "1 while the workspace is suspended, else 0.",
     "ready": "1 while the workspace is well, else 0.",
 }
@@ -110,11 +112,13 @@ class WorkspaceMetrics:
         }
         self._callbacks = {result: metrics.callbacks.labels(workspace, result) for result in CALLBACK_RESULTS}
         self._gauges = {name: gauge.labels(workspace) for name, gauge in metrics.gauges.items()}
+        self._waiting = {each: metrics.waiting.labels(workspace, each) for each in Priority}
         self.records_read = metrics.records_read.labels(workspace)
         self.publish_failures = metrics.publish_failures.labels(workspace)
         self.commit_failures = metrics.commit_failures.labels(workspace)
         self.restarts = metrics.restarts.labels(workspace)
         self.taken_by_retention = metrics.taken_by_retention.labels(workspace)
+        self.outside_uses = metrics.outside_uses.labels(workspace)
         self.attempt_seconds = metrics.attempt_seconds.labels(workspace)
         self.delivery_seconds = metrics.delivery_seconds.labels(workspace)
 
@@ -133,6 +137,10 @@ class WorkspaceMetrics:
     def gauge(self, name: str, value: float) -> None:
         """Sets one of the sampled figures. Raises KeyError for an unknown name."""
         self._gauges[name].set(value)
+
+    def waiting(self, priority: Priority, requests: int) -> None:
+        """Sets how many requests of one priority wait for a slot."""
+        self._waiting[priority].set(requests)
 
 
 class Metrics:
@@ -167,6 +175,11 @@ class Metrics:
             "Records that the source topic's retention deleted before they were read.",
             each,
         )
+        self.outside_uses = self._counter(
+            "outside_quota_uses",
+            "Times that SEEN refused a request that the quota had room for, since someone else uses the quota too.",
+            each,
+        )
         self.attempt_seconds = self._histogram("attempt_seconds", "Duration of requests to SEEN.", _SECONDS)
         self.delivery_seconds = self._histogram(
             "delivery_seconds", "From a record's Kafka timestamp to its outcome.", _DELIVERY_SECONDS
@@ -175,6 +188,12 @@ class Metrics:
             name: Gauge(f"seen_connector_{name}", text, each, registry=self.registry)
             for name, text in _GAUGES.items()
         }
+        self.waiting = Gauge(
+            "seen_connector_waiting_requests",
+            "Requests that wait for a slot of the quota, by what they are for.",
+            (*each, "priority"),
+            registry=self.registry,
+        )
         info = Gauge("seen_connector_build_info", "Always 1.", ("version",), registry=self.registry)
         info.labels(version).set(1)
         self._workspaces: dict[str, WorkspaceMetrics] = {}

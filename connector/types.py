@@ -72,6 +72,22 @@ class Reason(StrEnum):
     CALLBACK_TOO_LARGE = "callback_too_large"
 
 
+class Priority(StrEnum):
+    """What a request is for, the more urgent first: which of those that wait for the quota gets the next slot."""
+
+    DELIVERY = "delivery"
+    REPLAY = "replay"
+    VIDEO = "video"
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What an API says is left of its quota: `requests`, until it begins anew in `reset_seconds`, None if it says not when."""
+
+    requests: int
+    reset_seconds: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
     """One partition of a topic."""

@@ -34,7 +34,7 @@ from connector.kafka.topics import prepare_topics
 from connector.outbound.data import DataDestination
 from connector.seen.client import SeenClient
 from connector.seen.quota import Quota
-from connector.types import OutcomeKind
+from connector.types import OutcomeKind, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -232,21 +232,28 @@ class Workspace:
             "in_flight_requests": dispatcher.in_flight if dispatcher else 0,
             "uncommitted_records": blocking[1] if blocking else 0,
             "quota_requests": limits.requests,
+            "quota_working_requests": self._quota.working,
             "quota_used_slots": self._quota.used,
+            "quota_outside_slots": self._quota.window.occupied,
             "oldest_unsent_seconds": 0.0
             if oldest is None
             else round(self._around.clock.wall() - oldest / 1000, 3),
-            "time_to_drain_seconds": round(lag * limits.per_seconds / limits.requests, 1),
+            "time_to_drain_seconds": round(lag * limits.per_seconds / self._quota.working, 1),
         }
         reason = self.unready()
         suspended = self._suspension.state is not None
         for name, value in {**figures, "suspended": suspended, "ready": reason is None}.items():
             self._metrics.gauge(name, float(value))
+        waiting = {each: self._quota.waiting(each) for each in Priority}
+        waiting[Priority.DELIVERY] = dispatcher.ready if dispatcher else 0
+        for priority, requests in waiting.items():
+            self._metrics.waiting(priority, requests)
         return {
             "state": self._state(),
             "reason": reason,
             **figures,
             "quota_per_seconds": limits.per_seconds,
+            "waiting_requests": waiting,
             "blocking": blocking[0] if blocking else None,
             "partitions": sorted(map(str, assignment.trackers)),
             "outcomes": {kind.value: self._outcomes[kind] for kind in OutcomeKind},

@@ -133,6 +133,11 @@ class Dispatcher:
             offsets.setdefault(Partition(record.topic, record.partition), []).append(record.offset)
         return offsets
 
+    @property
+    def ready(self) -> int:
+        """How many events wait for nothing but a slot."""
+        return self._lanes.ready
+
     def committed(self) -> None:
         """A commit was acknowledged: what waited for it is looked at again."""
         waiting, self._waiting = self._waiting, []

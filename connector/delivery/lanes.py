@@ -50,6 +50,11 @@ class Lanes(Generic[Item]):
         """How many keys have an unfinished item."""
         return len(self._lanes)
 
+    @property
+    def ready(self) -> int:
+        """How many heads can be taken, as of the last look."""
+        return len(self._ready) + len(self._again)
+
     def submit(self, item: Item) -> None:
         """Puts `item` at the end of its lane; if the lane was empty, it is ready to be taken."""
         lane = self._lanes.setdefault(item.order_key, deque())

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from connector.delivery.lease import Lease
     from connector.delivery.suspension import Suspended, Suspension
     from connector.metrics import WorkspaceMetrics
-    from connector.types import Event, Sighting, Verdict
+    from connector.types import Event, Remaining, Sighting, Verdict
 
 log = structlog.get_logger()
 
-_LONGEST_HOLD_SECONDS = 3600.0
 VERDICTS: dict[type[Verdict | Sighting], str] = {
     Accepted: "accepted",
     Reject: "reject",
@@ -48,8 +47,8 @@ class Permit(Protocol):
         """Whether the request may still be written; asked right before. Who may not write says `unused`."""
         ...
 
-    def answered(self) -> None:
-        """The response has ended."""
+    def answered(self, remaining: Remaining | None = None) -> None:
+        """The response has ended, and said that so much is left of the quota."""
         ...
 
     def unused(self) -> None:
@@ -64,8 +63,19 @@ class Slots(Protocol):
         """Waits for the right to send one request, which lasts as long as `may_leave` says so."""
         ...
 
-    def hold(self, seconds: float | None) -> None:
-        """Gives no slot for `seconds`; for a whole window if None."""
+    def hold(self, seconds: float) -> None:
+        """Gives no slot for so many seconds."""
+        ...
+
+    def refused(self, sent_at: float, seconds: float | None) -> bool:
+        """What left at `sent_at` (monotonic seconds) was one too many: gives no slot for so many seconds, for a window if
+        None, and fewer afterwards, since someone else sends. Whether that is news.
+        """
+        ...
+
+    @property
+    def working(self) -> int:
+        """How many requests a window may have now."""
         ...
 
     @property
@@ -163,7 +173,8 @@ class Requests:
     def _step(self, delivery: Delivery, finding: Verdict | Sighting, attempt: Attempt) -> Step:
         before, look_up = self._path.suspension.state, delivery.in_doubt
         step = delivery.after(finding, attempt, self._path.suspension, self._path.policy)
-        self._hold(finding)
+        if isinstance(finding, Retry):
+            self._heed(finding, attempt)
         verdict = VERDICTS[type(finding)]
         self._metrics.attempt(verdict, finding.reason)
         log.info(
@@ -189,12 +200,18 @@ class Requests:
             return "waits for the workspace"
         return f"again in {max(0.0, step.at - attempt.ended_at):.1f} s"
 
-    def _hold(self, finding: Verdict | Sighting) -> None:
-        if isinstance(finding, Retry) and (
-            finding.reason is Reason.OVER_QUOTA or finding.hold_seconds is not None
-        ):
-            asked = finding.hold_seconds
-            self._path.quota.hold(None if asked is None else min(asked, _LONGEST_HOLD_SECONDS))
+    def _heed(self, finding: Retry, attempt: Attempt) -> None:
+        quota = self._path.quota
+        if finding.reason is not Reason.OVER_QUOTA:
+            quota.hold(finding.hold_seconds or 0.0)
+        elif quota.refused(attempt.sent_at, finding.hold_seconds):
+            self._metrics.outside_uses.inc()
+            log.warning(
+                "quota_used_by_others",
+                workspace=self._workspace,
+                working_requests=quota.working,
+                retry_after_seconds=finding.hold_seconds,
+            )
 
     def _note_suspension(self, before: Suspended | None) -> None:
         state = self._path.suspension.state

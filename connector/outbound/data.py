@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from connector.seen.client import SeenClient
-    from connector.seen.quota import Permit
+    from connector.seen.slot import Permit
     from connector.types import Event, Sighting, Verdict
 
 _LONGEST_DETAIL = 600

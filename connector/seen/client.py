@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
+from connector.seen.headers import remaining, retry_after_seconds
 from connector.seen.verdict import Exchange, Fault, NoResponse, NoToken, Response
 from connector.text import REDACTED_BYTES, redacted_start
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from connector.clock import Clock
     from connector.seen.auth import Credentials
-    from connector.seen.quota import Permit
+    from connector.seen.slot import Permit
 
 _LONGEST_BODY = 4 * 1024 * 1024
 _EXCERPT = 2048
@@ -142,8 +141,10 @@ class SeenClient:
                 allow_redirects=False,
             ) as answer:
                 body = await read_capped(answer, _LONGEST_BODY)
-                permit.answered()
-                return Response(answer.status, body, self._excerpt(body), self._retry_after(answer))
+                wall = self._clock.wall()
+                permit.answered(remaining(answer.headers, wall))
+                hold = retry_after_seconds(answer.headers, wall)
+                return Response(answer.status, body, self._excerpt(body), hold)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return self._no_response(error, payload, permit)
 
@@ -162,9 +163,6 @@ class SeenClient:
     def _excerpt(self, body: bytes) -> str:
         return redacted_start(body[:REDACTED_BYTES].decode("utf-8", "replace"), _EXCERPT, self._redact)
 
-    def _retry_after(self, answer: aiohttp.ClientResponse) -> float | None:
-        return retry_after_seconds(answer.headers.get("Retry-After"), self._clock.wall())
-
 
 async def _once(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
     """Sends `request` one time.
@@ -178,19 +176,6 @@ async def _once(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aioh
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(str(error)) from error
-
-
-def retry_after_seconds(value: str | None, wall: float) -> float | None:
-    """How long a Retry-After header asks to wait from `wall` (Unix seconds), in seconds; None if it says nothing clear."""
-    if value is None:
-        return None
-    if value.strip().isascii() and value.strip().isdigit():
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - wall)
 
 
 def is_unconnected(error: Exception) -> bool:

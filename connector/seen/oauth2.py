@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import structlog
 
-from connector.seen.client import is_unconnected, read_capped, retry_after_seconds
+from connector.seen.client import is_unconnected, read_capped
+from connector.seen.headers import retry_after_seconds
 from connector.seen.verdict import Fault, NoResponse, NoToken, Response, parsed, without_token
 from connector.types import Retry
 
@@ -38,7 +39,6 @@ DEFAULT_LIFETIME_SECONDS = 300.0
 _MARGIN_SECONDS = 60.0
 _MARGIN_SHARE = 0.1
 _PAUSE_SECONDS = 5.0
-_LONGEST_HOLD_SECONDS = 3600.0
 _LONGEST_BODY = 65_536
 _CONNECT_SECONDS = 10.0
 _TOKEN = re.compile(r"[\x21-\x7e]{4,8192}")  # what a header can carry; a shorter one could not be redacted
@@ -134,9 +134,8 @@ class OAuth2:
     def _failed(self, answer: Response | NoResponse) -> NoToken:
         now, verdict = self._clock.monotonic(), without_token(answer)
         asked = verdict.hold_seconds if isinstance(verdict, Retry) else None
-        hold = min(asked or 0.0, _LONGEST_HOLD_SECONDS)
         good_for = 0.0 if self._held is None else max(0.0, self._held.expires_at - now)
-        self._asks_at = now + max(hold, min(_PAUSE_SECONDS, good_for))
+        self._asks_at = now + max(asked or 0.0, min(_PAUSE_SECONDS, good_for))
         log.warning(
             "access_token_not_issued",
             workspace=self._client.workspace,
@@ -168,7 +167,7 @@ class OAuth2:
                 ) as answer,
             ):
                 body = await read_capped(answer, _LONGEST_BODY)
-                hold = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.wall())
+                hold = retry_after_seconds(answer.headers, self._clock.wall())
                 return Response(answer.status, body, retry_after_seconds=hold)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return self._no_response(error)

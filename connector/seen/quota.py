@@ -1,7 +1,8 @@
 """The quota of one workspace: whoever sends a request waits here for a slot.
 
 `window` proves that the quota is never exceeded; the pacer only spreads a burst, at five times the mean rate, so that
-it leaves as a stream. The slot is taken after the pacer: the pacer never admits what the window would not.
+it leaves as a stream. The slot is taken after the pacer: the pacer never admits what the window would not. Who gets it
+is decided at that moment (`line`).
 
 What is spent is written down with each commit, for the next owner. Between two of them at most `ahead` requests leave,
 so the next owner knows how many it cannot have read of.
@@ -11,18 +12,23 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from functools import partial
+from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
 
-from connector.seen.spent import Spent, decode, encode, rounded
+from connector.seen.line import Line
+from connector.seen.slot import Fate, Slot
+from connector.seen.spent import Spent, decode, encode
 from connector.seen.window import Window
+from connector.seen.working import WorkingQuota
+from connector.types import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from types import TracebackType
 
     from connector.clock import Clock
+    from connector.types import Remaining
 
 _BURST_SHARE = 10
 _PACE_SHARE = 50
@@ -42,60 +48,18 @@ class QuotaLimits:
         return self.per_seconds + self.grace_seconds
 
 
-class Permit(Protocol):
-    """The right to send one request, as the sender sees it: it says what became of the request."""
+class _Place:
+    """A place in line."""
 
-    def may_leave(self) -> bool:
-        """Whether the request may still be written; asked right before."""
-        ...
+    __slots__ = ("is_served", "nudged")
 
-    def answered(self) -> None:
-        """The response has ended."""
-        ...
-
-    def unused(self) -> None:
-        """Nothing was written."""
-        ...
-
-
-class Slot:
-    """A `Permit` for one request. Left without a word, it counts as unanswered: the safe side."""
-
-    __slots__ = ("_quota", "_returned", "may_leave")
-
-    def __init__(self, quota: Quota, may_leave: Callable[[], bool]) -> None:
-        self._quota = quota
-        self._returned = False
-        self.may_leave = may_leave
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._returned:
-            self._returned = True
-            self._quota.window.unanswered(self._quota.now())
-            self._quota.changed()
-
-    def answered(self) -> None:
-        """The response has ended. Further words about this slot count for nothing."""
-        if not self._returned:
-            self._returned = True
-            self._quota.window.answered(self._quota.now())
-            self._quota.changed()
-
-    def unused(self) -> None:
-        """Nothing was written. Further words about this slot count for nothing."""
-        if not self._returned:
-            self._returned = True
-            self._quota.window.unused()
-            self._quota.changed()
+    def __init__(self) -> None:
+        self.is_served = False
+        self.nudged = asyncio.Event()
 
 
 class Quota:
-    """Slots for the requests of one workspace, first come, first served.
+    """Slots for the requests of one workspace, by priority, then first come, first served.
 
     At most `ahead` of them are given out beyond the last account that was acknowledged.
     """
@@ -106,30 +70,101 @@ class Quota:
         """`owner` tells our own accounts from those of others; a request takes at most `timeout_seconds`."""
         self.limits = limits
         self.window = Window(limits.requests, limits.per_seconds, limits.grace_seconds)
+        self._working = WorkingQuota(limits.requests, limits.per_seconds)
         self._clock = clock
         self._owner = owner
         self._ahead = ahead
         self._timeout = timeout_seconds
-        self._written = self._acknowledged = 0
+        self._written = self._acknowledged = self._noted = 0
         self._pacer = AsyncLimiter(max(1.0, limits.requests / _BURST_SHARE), limits.per_seconds / _PACE_SHARE)
-        self._turn = asyncio.Lock()
+        self._line: Line[_Place] = Line()
+        self._leads: _Place | None = None
         self._changed = asyncio.Event()
-        self._held_until = 0.0
+        self._held_until = float("-inf")
 
-    async def slot(self, may_leave: Callable[[], bool]) -> Slot:
+    # Slots
+
+    async def slot(self, may_leave: Callable[[], bool], priority: Priority = Priority.DELIVERY) -> Slot:
         """Waits for a slot, as long as it takes; a cancelled wait leaks none. The caller leaves it as a context.
 
         `may_leave` is asked once more, right before the request is written.
         """
-        async with self._turn:
+        place = _Place()
+        self._line.join(place, priority)
+        try:
+            await self._until_served(place)
+        except BaseException:
+            self._line.leave(place)
+            if place.is_served:
+                self._give_back(0, Fate.UNUSED, None)
+            raise
+        finally:
+            if self._leads is place:
+                self._leads = None
+            if self._leads is None and self._line:  # also where who was told to lead goes away instead
+                self._line.first().nudged.set()
+        return Slot(may_leave, partial(self._give_back, self.used - self._ever))
+
+    async def _until_served(self, place: _Place) -> None:
+        """One of those in line leads: it takes slots and gives each to whoever's turn it is, until it has its own."""
+        while not place.is_served:
+            if self._leads is None:
+                self._leads = place
+                await self._lead(place)
+            else:
+                await place.nudged.wait()
+                place.nudged.clear()
+
+    async def _lead(self, place: _Place) -> None:
+        while not place.is_served:
             await self._pacer.acquire()
             while not self._take():
                 await self._wait()
-        return Slot(self, may_leave)
+            served = self._line.serve()
+            served.is_served = True
+            served.nudged.set()
+
+    def _give_back(self, known: int, fate: Fate, remaining: Remaining | None) -> None:
+        match fate:
+            case Fate.ANSWERED:
+                self.window.answered(self._now())
+            case Fate.UNANSWERED:
+                self.window.unanswered(self._now())
+            case Fate.UNUSED:
+                self.window.unused()
+        if remaining is not None:
+            self._compare(remaining, known)
+        self._changed.set()
 
     def _take(self) -> bool:
-        now = self.now()
-        return now >= self._held_until and self.unaccounted < self._ahead and self.window.take(now)
+        now = self._now()
+        if now < self._held_until or self.unaccounted >= self._ahead:
+            return False
+        self._working.rise(now)
+        self.window.requests = self._working.requests
+        return self.window.take(now)
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        now = self._now()
+        until = self._held_until if now < self._held_until else self._next_chance()
+        try:
+            async with asyncio.timeout(None if until is None else max(0.0, until - now)):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _next_chance(self) -> float | None:
+        """None if something must happen first: the end of a request, or an acknowledged account."""
+        if self.unaccounted >= self._ahead:
+            return None
+        chances = (self.window.next_free(), self._working.rises_at)
+        return min((each for each in chances if each is not None), default=None)
+
+    def _now(self) -> float:
+        return self._clock.monotonic()
+
+    # What the next owner must know
 
     @property
     def unaccounted(self) -> int:
@@ -146,15 +181,18 @@ class Quota:
         self._written = self.window.taken
         # Slots may have come back unused since; they must not let more leave beyond this account than it says.
         self._acknowledged = min(self._acknowledged, self._written)
-        wall, now = self._clock.wall(), self.now()
-        free = rounded((time - now + wall for time in self.window.free_at()), self.limits.longest_seconds)
+        wall, now = self._clock.wall(), self._now()
+        self.window.used(now)
+        free = tuple((time - now + wall, count) for time, count in self.window.free_by())
         unknown = self.window.on_wire + (0 if final else self._ahead)
-        return encode(Spent(self._owner, wall, free, unknown))
+        working = None if self._working.is_whole else self.working
+        held = max(0.0, self._held_until - now)
+        return encode(Spent(self._owner, wall, free, unknown, working, held))
 
     def acknowledged(self) -> None:
         """The account that was written last is where the next owner finds it."""
         self._acknowledged = self._written
-        self.changed()
+        self._changed.set()
 
     def take_over(self, accounts: Collection[bytes]) -> bool:
         """Goes on from what was found; False if it says nothing clear, so that all must be taken for spent.
@@ -162,47 +200,64 @@ class Quota:
         No account at all: nothing was ever sent.
         """
         found = [spent for spent in map(decode, accounts) if spent is not None]
-        now, wall = self.now(), self._clock.wall()
+        now, wall = self._now(), self._clock.wall()
         longest = self._timeout + self.limits.longest_seconds
         if not found:
-            self.window.inherit([now + longest] * (self.limits.requests if accounts else 0))
+            self.window.occupy([now + longest] * (self.limits.requests if accounts else 0))
             return not accounts
         # Of each owner its newest. More than one is found where partitions came or went: then it may be too much.
         for spent in {each.owner: each for each in sorted(found, key=lambda each: each.at)}.values():
             if spent.owner != self._owner:
                 unknown = [spent.last_sent_at(wall) + longest] * spent.unknown
-                self.window.inherit(time - wall + now for time in (*spent.free_at, *unknown) if time > wall)
+                self.window.occupy(time - wall + now for time in (*spent.free_at, *unknown) if time > wall)
+                self._held_until = max(self._held_until, now + spent.held_for(wall))
+                if spent.working is not None:
+                    self._working.resume(spent.working, now)
         return True
 
-    def hold(self, seconds: float | None) -> None:
-        """Gives out no slot for `seconds`, or for a window if None: SEEN said that it is enough."""
-        wait = self.limits.per_seconds if seconds is None else seconds
-        self._held_until = max(self._held_until, self.now() + wait)
-        self.changed()
+    # What SEEN says of the quota
+
+    def hold(self, seconds: float) -> None:
+        """Gives out no slot for so many seconds."""
+        self._held_until = max(self._held_until, self._now() + seconds)
+        self._changed.set()
+
+    def refused(self, sent_at: float, seconds: float | None) -> bool:
+        """A request that left at `sent_at` was one too many (429): gives out no slot for so many seconds, or for a window
+        if None, and fewer afterwards. Since no window of ours has too many, someone else sends. Whether that is news.
+        """
+        self.hold(self.limits.per_seconds if seconds is None else seconds)
+        return self._working.refused(sent_at, self.used, self._now())
+
+    def _compare(self, remaining: Remaining, known: int) -> None:
+        """Corrects our count by SEEN's, downwards only: what SEEN has counted beyond what can be ours, others have sent.
+
+        `known` is `used` less all slots ever noted, as of before the request left: with those noted since, the most that
+        SEEN can have counted when it answered.
+        """
+        others = self.limits.requests - remaining.requests - (known + self._ever)
+        if others > 0:
+            seconds = remaining.reset_seconds
+            until = self._now() + (self.limits.per_seconds if seconds is None else seconds)
+            self.window.occupy([until] * others)
+            self._noted += others
+
+    @property
+    def _ever(self) -> int:
+        return self.window.taken + self._noted
+
+    # Figures
 
     @property
     def used(self) -> int:
-        """Slots in use: on the wire, or answered less than a window ago."""
-        return self.window.used(self.now())
+        """Slots in use: on the wire, answered less than a window ago, or spent by others as far as is known."""
+        return self.window.used(self._now())
 
-    def now(self) -> float:
-        """The quota's time, in monotonic seconds."""
-        return self._clock.monotonic()
+    @property
+    def working(self) -> int:
+        """How many requests a window may have now: fewer than the limit while others send too."""
+        return self._working.requests
 
-    def changed(self) -> None:
-        """Has whoever waits for a slot look again."""
-        self._changed.set()
-
-    async def _wait(self) -> None:
-        self._changed.clear()
-        now = self.now()
-        until = self._held_until if now < self._held_until else self._next_free()
-        try:
-            async with asyncio.timeout(None if until is None else max(0.0, until - now)):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-
-    def _next_free(self) -> float | None:
-        """None if something must happen first: the end of a request, or an acknowledged account."""
-        return self.window.next_free() if self.unaccounted < self._ahead else None
+    def waiting(self, priority: Priority) -> int:
+        """How many requests of this priority wait for a slot."""
+        return self._line.waiting(priority)

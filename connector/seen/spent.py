@@ -10,20 +10,14 @@ its slots are held.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import orjson
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 CLOCK_SKEW_SECONDS = 5.0
 """How much the wall clocks of two replicas may differ."""
 
 _LONGEST_LEASE_SECONDS = 1800.0  # the longest session that the configuration takes
-_BUCKETS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,46 +25,49 @@ class Spent:
     """The quota of `owner` at its wall time `at`, in Unix seconds.
 
     `free` are times, in Unix seconds, and how many slots come free then. `unknown` requests are on the wire or may leave
-    before the next writing; none if the owner has left.
+    before the next writing; none if the owner has left. While others send too, `working` is the working quota, and for
+    `held_seconds` nothing was to leave.
     """
 
     owner: str
     at: float
     free: tuple[tuple[float, int], ...]
     unknown: int
+    working: int | None
+    held_seconds: float
 
     @property
     def free_at(self) -> list[float]:
         """When each slot of `free` is free for certain, by the reader's wall clock."""
         return [time + CLOCK_SKEW_SECONDS for time, count in self.free for _ in range(count)]
 
+    def held_for(self, wall: float) -> float:
+        """For how many seconds nothing may leave, from `wall` by the reader's clock; none if zero or less."""
+        return self.at + self.held_seconds + CLOCK_SKEW_SECONDS - wall if self.held_seconds else 0.0
+
     def last_sent_at(self, wall: float) -> float:
         """The latest time at which its owner may have sent something, by the clock of a reader that took over at `wall`."""
         return min(wall, self.at + _LONGEST_LEASE_SECONDS + CLOCK_SKEW_SECONDS)
 
 
-def rounded(times: Iterable[float], longest_seconds: float) -> tuple[tuple[float, int], ...]:
-    """`times` in buckets of a twentieth of `longest_seconds`, each at its end."""
-    width = longest_seconds / _BUCKETS
-    buckets = Counter(math.ceil(time / width) for time in times)
-    return tuple((bucket * width, count) for bucket, count in sorted(buckets.items()))
-
-
 def encode(spent: Spent) -> bytes:
     """`spent` as bytes: fewer than 800, however large the quota is. Times are rounded up to whole seconds."""
     free = [(math.ceil(time - spent.at), count) for time, count in spent.free]
-    return orjson.dumps([spent.owner, spent.at, free, spent.unknown])
+    held = math.ceil(spent.held_seconds)
+    return orjson.dumps([spent.owner, spent.at, free, spent.unknown, spent.working, held])
 
 
 def decode(content: bytes) -> Spent | None:
     """What `encode` wrote; None for anything else."""
     try:
-        owner, at, free, unknown = orjson.loads(content)
+        owner, at, free, unknown, working, held = orjson.loads(content)
         return Spent(
             str(owner),
             float(at),
             tuple((float(at) + float(time), int(count)) for time, count in free),
             int(unknown),
+            None if working is None else int(working),
+            float(held),
         )
     except (orjson.JSONDecodeError, TypeError, ValueError):
         return None

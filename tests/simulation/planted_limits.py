@@ -10,7 +10,8 @@ from connector.delivery.dispatch import Dispatcher
 from connector.delivery.lease import Lease
 from connector.delivery.pump import Pump
 from connector.delivery.suspension import Suspension
-from connector.seen.quota import Quota, Slot
+from connector.seen.quota import Quota
+from connector.seen.slot import Slot
 from connector.seen.window import Window
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def returns_slots_early(patch: pytest.MonkeyPatch) -> None:
     def bug(self: Window, now: float) -> None:
         self.on_wire -= 1
-        self._answered.append(now + self._per - 0.2)
+        self._answered.add(now + self._per - 0.2)
 
     patch.setattr(Window, "answered", bug)
 

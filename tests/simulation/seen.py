@@ -18,7 +18,7 @@ from tests.simulation.history import Fault as Happened
 if TYPE_CHECKING:
     from random import Random
 
-    from connector.seen.quota import Permit
+    from connector.seen.slot import Permit
     from tests.simulation.history import Entry
     from tests.simulation.loop import VirtualLoop
     from tests.simulation.plan import WorkspacePlan

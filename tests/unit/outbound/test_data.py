@@ -13,7 +13,7 @@ from connector.sandbox.emulator import Fault
 from connector.seen.auth import BearerToken
 from connector.seen.client import SeenClient, SeenEndpoint
 from connector.testing import FakeClock
-from connector.types import Absent, Accepted, Event, Reason, Record, Reject
+from connector.types import Absent, Accepted, Event, Reason, Record, Reject, Remaining
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ class Permit:
     def may_leave(self) -> bool:
         return True
 
-    def answered(self) -> None:
+    def answered(self, remaining: Remaining | None = None) -> None:
         pass
 
     def unused(self) -> None:

@@ -13,15 +13,13 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from hypothesis import example, given
-from hypothesis import strategies as st
 from yarl import URL
 
 from connector.config.secrets import Redactor
 from connector.sandbox.emulator import Fault, Quota
 from connector.seen import verdict
 from connector.seen.auth import BearerToken
-from connector.seen.client import SeenClient, SeenEndpoint, retry_after_seconds
+from connector.seen.client import SeenClient, SeenEndpoint
 from connector.seen.verdict import NoResponse, Response, judge, sight
 from connector.testing import FakeClock
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Suspend
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from connector.sandbox.emulator import Emulator
-    from connector.types import Verdict
+    from connector.types import Remaining, Verdict
 
 TOKEN = "acme-token"
 BODY = orjson.dumps({"id": "12345", "first_name": "John"})
@@ -49,7 +47,7 @@ class Permit:
         self.asked += 1
         return self.asked <= self.granted
 
-    def answered(self) -> None:
+    def answered(self, remaining: Remaining | None = None) -> None:
         self.words.append("answered")
 
     def unused(self) -> None:
@@ -458,48 +456,6 @@ async def test_no_secret_is_in_the_detail_of_a_request_that_got_no_answer(permit
 )
 def test_data_has_the_address_that_seen_documents(base_url: str, workspace: str, url: str) -> None:
     assert SeenEndpoint(base_url, workspace, 30, 1).data_url == URL(url, encoded=True)
-
-
-# Retry-After
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("", None),
-        ("120", 120.0),
-        (" 0 ", 0.0),
-        ("1.5", None),
-        ("-5", None),
-        ("1e3", None),
-        ("٣", None),
-        ("Fri, 15 Jan 2027 08:00:30 GMT", 30.0),
-        ("Fri, 15 Jan 2027 09:00:30 +0100", 30.0),
-        ("Fri, 15 Jan 2027 08:00:30 -0000", 30.0),
-        ("Thu, 14 Jan 2027 08:00:30 GMT", 0.0),
-        ("tomorrow", None),
-    ],
-)
-def test_a_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
-    assert retry_after_seconds(value, CLOCK.wall()) == seconds
-
-
-DATES = st.tuples(
-    st.sampled_from(["Mon,", "1", "", "x"]),
-    st.integers(-1, 10**20).map(str) | st.text(max_size=3),
-    st.sampled_from(["Jan", "Foo", "13"]),
-    st.integers(-1, 10**20).map(str),
-    st.sampled_from(["00:00:00", "24:61:61", "1:2", "::", "99999999999:0:0"]),
-    st.sampled_from(["GMT", "+0000", "-9999", "+99999999999999999999", ""]),
-).map(" ".join)
-
-
-@given(value=st.text() | DATES | st.integers(0, 10**400).map(str))
-@example(value="Mon, 01 Jan 99999999999999999999 00:00:00 GMT")
-def test_any_retry_after_is_understood_or_ignored(value: str) -> None:
-    seconds = retry_after_seconds(value, CLOCK.wall())
-    assert seconds is None or seconds >= 0
 
 
 # The right to send

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.seen.quota import Quota, QuotaLimits
-from connector.seen.spent import Spent, decode, encode, rounded
+from connector.seen.spent import Spent, decode, encode
+from connector.seen.window import Window
 from connector.testing import FakeClock, VirtualClock
 
 if TYPE_CHECKING:
@@ -36,13 +37,16 @@ def quota(clock: FakeClock, owner: str, limits: QuotaLimits = DOCUMENTED, ahead:
 TIMES = st.lists(st.floats(0, 10_000), max_size=300)
 
 
-@given(TIMES, st.integers(0, 100), st.floats(1, 3600))
+@given(TIMES, st.integers(0, 100), st.floats(1, 3600), st.none() | st.integers(1, 99), st.floats(0, 9))
 def test_what_is_written_is_read_again_and_no_slot_comes_free_too_early(
-    times: list[float], unknown: int, longest: float
+    times: list[float], unknown: int, longest: float, working: int | None, held: float
 ) -> None:
-    found = decode(encode(Spent("a", 1_800_000_000.0, rounded(times, longest), unknown)))
+    window = Window(len(times), longest, 0)
+    window.occupy(times)
+    found = decode(encode(Spent("a", 0.25, tuple(window.free_by()), unknown, working, held)))
     assert found is not None
-    assert (found.owner, found.at, found.unknown) == ("a", 1_800_000_000.0, unknown)
+    assert (found.owner, found.at, found.unknown, found.working) == ("a", 0.25, unknown, working)
+    assert held <= found.held_seconds <= held + 1
     assert len(found.free_at) == len(times)
     for written, free in zip(sorted(times), sorted(found.free_at), strict=True):
         assert 5 <= free - written <= 6 + longest / 20 + 0.001
@@ -50,12 +54,19 @@ def test_what_is_written_is_read_again_and_no_slot_comes_free_too_early(
 
 @pytest.mark.parametrize("limits", [DOCUMENTED, HOURLY, QuotaLimits(100_000, 10, 10), QuotaLimits(5, 1, 60)])
 def test_an_account_is_small_however_large_the_quota_is(limits: QuotaLimits) -> None:
-    count = limits.requests
-    times = [1_800_000_000 + number * limits.longest_seconds / count for number in range(count)]
-    assert len(encode(Spent("a" * 32, 1_800_000_000.5, rounded(times, limits.longest_seconds), count))) < 800
+    clock = FakeClock(wall=1_800_000_000.5)
+    owner = Quota(limits, clock, owner="a" * 32, ahead=limits.requests, timeout_seconds=30)
+    for number in range(limits.requests):
+        owner.window.take(0)
+        (owner.window.answered if number % 2 else owner.window.unanswered)(
+            number * limits.per_seconds / limits.requests
+        )
+    assert len(owner.account(final=False)) < 800
 
 
-@given(st.binary() | st.sampled_from([b"[]", b"{}", b"null", b'["a", 1, [[1]], 2]', b'["a", "b", [], 0]']))
+@given(
+    st.binary() | st.sampled_from([b"[]", b"{}", b"null", b'["a", 1, [[1]], 2]', b'["a", "b", [], 0, 1, 0]'])
+)
 def test_what_is_foreign_says_nothing(content: bytes) -> None:
     assert decode(content) is None
 
@@ -113,7 +124,7 @@ async def test_what_was_on_the_wire_may_take_as_long_as_a_request_may_and_arrive
     await giver.slot(always)
     taker = quota(clock, "b")
     taker.take_over([giver.account(final=True)])
-    assert taker.window.free_at() == [5 + 10 + 10]
+    assert taker.window.free_by() == [(5 + 10 + 10, 1)]
 
 
 async def test_an_account_that_is_too_old_to_matter_holds_nothing() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connector.seen.verdict import Exchange
-    from connector.types import Verdict
+    from connector.types import Remaining, Verdict
 
 TOKEN_ENDPOINT = "/oauth2/token"
 SECRET = "client-secret/åß&1"
@@ -46,7 +46,7 @@ class Permit:
     def may_leave(self) -> bool:
         return True
 
-    def answered(self) -> None:
+    def answered(self, remaining: Remaining | None = None) -> None:
         self.words.append("answered")
 
     def unused(self) -> None:

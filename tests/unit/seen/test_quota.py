@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, TypeVar
 
 import looptime
 import pytest
@@ -14,17 +16,19 @@ from hypothesis import strategies as st
 
 from connector.seen.quota import Quota, QuotaLimits
 from connector.testing import VirtualClock
+from connector.types import Priority, Remaining
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from connector.seen.quota import Slot
+    from connector.seen.slot import Slot
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 DOCUMENTED = QuotaLimits(requests=100, per_seconds=10, grace_seconds=10)
 LEGACY = QuotaLimits(requests=1000, per_seconds=3600, grace_seconds=10)
 SMALL = QuotaLimits(requests=2, per_seconds=10, grace_seconds=5)
+T = TypeVar("T")
 INSTANT = 0.01
 """Nothing was waited for; what is seen are the clock's own nanoseconds."""
 
@@ -121,6 +125,63 @@ async def test_a_wait_that_is_cancelled_while_its_slot_comes_leaks_none(cycles: 
     assert quota.used == 0
 
 
+@pytest.mark.parametrize("cycles", range(8))
+async def test_whoever_goes_away_when_it_is_to_lead_leaves_nobody_behind(cycles: int) -> None:
+    """One of those in line waits for the window on behalf of all; the next must take that over."""
+    quota = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5))
+    held = await quota.slot(always)
+    first, second, third = (asyncio.create_task(quota.slot(always)) for _ in range(3))
+    await asyncio.sleep(1)
+    held.unused()
+    for _ in range(cycles):
+        await asyncio.sleep(0)
+    second.cancel()
+    (await first).unused()
+    async with asyncio.timeout(60):
+        await third
+
+
+# Priorities
+
+
+async def test_of_those_that_wait_the_more_urgent_gets_the_slot_whoever_came_first() -> None:
+    quota, came = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5)), list[Priority]()
+    held = await quota.slot(always)
+
+    async def one(priority: Priority) -> None:
+        with await quota.slot(always, priority) as slot:
+            came.append(priority)
+            slot.unused()
+
+    async with asyncio.TaskGroup() as group:
+        for priority in (Priority.VIDEO, Priority.REPLAY, Priority.DELIVERY):
+            group.create_task(one(priority))
+            await asyncio.sleep(1)
+        assert [quota.waiting(each) for each in Priority] == [1, 1, 1]
+        held.unused()
+    assert came == [Priority.DELIVERY, Priority.REPLAY, Priority.VIDEO]
+    assert [quota.waiting(each) for each in Priority] == [0, 0, 0]
+
+
+async def test_behind_a_backlog_of_deliveries_the_others_get_two_percent_of_the_quota_each() -> None:
+    quota, came = new(DOCUMENTED), Counter[Priority]()
+
+    async def send_for_ever(priority: Priority) -> None:
+        while True:
+            with await quota.slot(always, priority) as slot:
+                came[priority] += 1
+                slot.answered()
+
+    senders = [asyncio.create_task(send_for_ever(each)) for each in (*Priority, *Priority)]
+    await asyncio.sleep(995)
+    for sender in senders:
+        sender.cancel()
+    await asyncio.wait(senders)
+    assert came.total() == 100 * 100
+    assert 200 <= came[Priority.REPLAY] <= 210
+    assert 200 <= came[Priority.VIDEO] <= 210
+
+
 # What became of the request
 
 
@@ -188,10 +249,13 @@ async def test_a_hold_holds_all_for_as_long_as_it_says() -> None:
     assert waits == pytest.approx([42, 42, 42], abs=0.1)
 
 
-async def test_a_hold_without_a_time_lasts_a_window() -> None:
+@pytest.mark.parametrize(("asked", "held"), [(None, 10), (3.0, 3)])
+async def test_a_refusal_holds_all_for_a_window_or_as_long_as_it_says(
+    asked: float | None, held: float
+) -> None:
     quota = new(DOCUMENTED)
-    quota.hold(None)
-    assert await takes(quota) == pytest.approx(10, abs=INSTANT)
+    quota.refused(time(), asked)
+    assert await takes(quota) == pytest.approx(held, abs=INSTANT)
 
 
 @pytest.mark.parametrize(("first", "second"), [(30, 5), (5, 30)])
@@ -218,6 +282,157 @@ async def test_the_end_of_a_hold_gives_no_slot_that_the_window_does_not_have() -
     await send(quota)
     quota.hold(3)
     assert await takes(quota) == pytest.approx(10, abs=INSTANT)
+
+
+# Others who use the same quota
+
+
+async def test_a_refusal_lowers_the_working_quota_until_windows_later() -> None:
+    quota = new(DOCUMENTED)
+    for _ in range(50):
+        await send(quota)
+    assert quota.refused(time(), None)
+    assert quota.working == 45
+    assert not quota.refused(time() - 1, None), "it left before"
+    started = time()
+    for _ in range(46):
+        await send(quota)
+    assert 20 <= time() - started < 21, "45 after the hold, the next a window later"
+    await asyncio.sleep(100)
+    await send(quota)
+    assert quota.working == 100
+
+
+async def test_whoever_waits_goes_on_when_the_working_quota_rises() -> None:
+    quota = new(QuotaLimits(requests=20, per_seconds=10, grace_seconds=10))
+    for _ in range(20):
+        await send(quota)
+    await asyncio.sleep(10)
+    slots = [await quota.slot(always) for _ in range(18)]
+    quota.refused(time(), 0)
+    assert quota.working == 17
+    refused_at = time()
+    waiting = [asyncio.create_task(quota.slot(always)) for _ in range(2)]
+    await asyncio.sleep(59)
+    assert not any(each.done() for each in waiting), "18 are on the wire"
+    await asyncio.wait(waiting)
+    assert 70 <= time() - refused_at < 71
+    assert len(slots) == 18
+
+
+@pytest.mark.parametrize(("reset", "free_after"), [(None, 10), (25.0, 25)])
+async def test_what_seen_counts_beyond_ours_is_held_for_those_who_sent_it(
+    reset: float | None, free_after: float
+) -> None:
+    quota = new(DOCUMENTED)
+    for _ in range(10):
+        await send(quota)
+    slot = await quota.slot(always)
+    slot.answered(Remaining(100 - 11 - 30, reset))
+    assert (quota.used, quota.window.occupied) == (11 + 30, 30)
+    await asyncio.sleep(free_after - 0.1)
+    assert quota.window.occupied == 30
+    await asyncio.sleep(0.2)
+    assert quota.used == 0
+
+
+@pytest.mark.parametrize("remaining", [100, 90, 89, 10_000])
+async def test_a_count_that_can_be_all_ours_corrects_nothing(remaining: int) -> None:
+    quota = new(DOCUMENTED)
+    for _ in range(10):
+        await send(quota)
+    (await quota.slot(always)).answered(Remaining(remaining))
+    assert quota.used == 11
+
+
+DELAYS = st.lists(st.tuples(st.floats(0, 12), st.floats(0, 12)), min_size=1, max_size=60)
+
+
+@settings(max_examples=100)
+@given(delays=DELAYS, requests=st.integers(1, 12))
+def test_what_a_server_says_that_nobody_else_uses_holds_nothing_however_late_it_comes(
+    delays: list[tuple[float, float]], requests: int
+) -> None:
+    async def simulate() -> None:
+        quota, arrivals = new(QuotaLimits(requests, 10, 5)), list[float]()
+
+        async def one(slot: Slot, there: float, back: float) -> None:
+            with slot:
+                await asyncio.sleep(there)
+                arrivals.append(time())
+                left = requests - sum(time() - 10 < each for each in arrivals)
+                await asyncio.sleep(back)
+                slot.answered(Remaining(left))
+                assert quota.window.occupied == 0
+
+        async with asyncio.TaskGroup() as group:
+            for there, back in delays:
+                group.create_task(one(await quota.slot(always), there, back))
+
+    on_virtual_time(simulate())
+
+
+@dataclass(slots=True)
+class Sharing:
+    """A server whose quota someone else uses too, `others` times a second, from 0 to 300 s. It counts every arrival."""
+
+    says_what_remains: bool
+    others: float
+    arrivals: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+
+    async def run(self) -> None:
+        quota, other = new(DOCUMENTED), asyncio.create_task(self._use_a_part())
+        async with asyncio.TaskGroup() as group:
+            while time() < 900:
+                group.create_task(self._send(quota, await quota.slot(always)))
+        other.cancel()
+
+    async def _send(self, quota: Quota, slot: Slot) -> None:
+        sent_at = time()
+        with slot:
+            await asyncio.sleep(0.05)
+            self._arrive()
+            self.ours.append(time())
+            is_over = len(self.arrivals) > 100
+            if is_over:
+                self.refused.append(time())
+            left = max(0, 100 - len(self.arrivals))
+            await asyncio.sleep(0.05)
+            slot.answered(Remaining(left) if self.says_what_remains else None)
+            if is_over:
+                quota.refused(sent_at, None)
+
+    async def _use_a_part(self) -> None:
+        while time() < 300:
+            self._arrive()
+            await asyncio.sleep(1 / self.others)
+
+    def _arrive(self) -> None:
+        self.arrivals = [each for each in self.arrivals if time() - each < 10] + [time()]
+
+    def count(self, start: float, end: float) -> tuple[int, int]:
+        """Our requests from `start` to `end`, and those refused."""
+        return (
+            sum(start <= each < end for each in self.ours),
+            sum(start <= each < end for each in self.refused),
+        )
+
+
+@pytest.mark.parametrize("says_what_remains", [False, True])
+@pytest.mark.parametrize("others", [1.0, 3.0, 5.0])
+async def test_beside_another_user_few_requests_are_refused_and_all_is_used_when_it_stops(
+    others: float, says_what_remains: bool
+) -> None:
+    sharing = Sharing(says_what_remains, others)
+    await sharing.run()
+    sent, refused = sharing.count(60, 300)
+    assert refused < 0.01 * sent
+    assert sent >= 0.7 * 240 * (10 - others)
+    sent, refused = sharing.count(660, 900)
+    assert refused == 0
+    assert sent >= 0.95 * 240 * 100 / 10.1, "whole windows, cut at both ends"
 
 
 # Pace
@@ -268,6 +483,38 @@ async def test_with_a_backlog_99_percent_of_what_is_allowed_is_used(
     allowed = limits.requests / (limits.per_seconds + round_trip)
     assert limits.requests * (rounds - 1) / seconds >= 0.99 * allowed
     assert fullest_window(came, limits.per_seconds) <= limits.requests
+
+
+HOURS = 24
+
+
+@settings(max_examples=3)
+@given(seed=st.integers(0, 2**32))
+def test_a_thousand_an_hour_are_used_for_a_day_and_no_hour_has_more(seed: int) -> None:
+    """Each request and each answer take as long as they like; one in a hundred is never answered, and arrives late."""
+    chances, round_trip = Random(seed), 2.0
+
+    async def simulate() -> list[float]:
+        quota, arrivals = new(LEGACY), list[float]()
+
+        async def one(slot: Slot) -> None:
+            there, back = chances.uniform(0, round_trip / 2), chances.uniform(0, round_trip / 2)
+            with slot:
+                await asyncio.sleep(there)
+                arrivals.append(time())
+                await asyncio.sleep(back)
+                if chances.random() < 0.99:
+                    slot.answered()
+
+        async with asyncio.TaskGroup() as group:
+            while time() < HOURS * 3600:
+                group.create_task(one(await quota.slot(always)))
+        return sorted(arrivals)
+
+    arrivals = on_virtual_time(simulate())
+    assert fullest_window(arrivals, 3600) <= 1000
+    hours = HOURS * 3600 / (3600 + round_trip)
+    assert len(arrivals) >= 0.99 * 1000 * hours
 
 
 async def _answer_later(slot: Slot, seconds: float) -> None:
@@ -396,8 +643,8 @@ def test_slots_come_in_the_order_in_which_they_are_asked_for(gaps: list[float]) 
     on_virtual_time(simulate())
 
 
-def on_virtual_time(work: Coroutine[None, None, None]) -> None:
+def on_virtual_time(work: Coroutine[None, None, T]) -> T:
     """Runs it on a loop of its own, so that each example begins at zero."""
     loop = looptime.new_event_loop(start=0, noop_cycles=1)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(work)
+        return runner.run(work)

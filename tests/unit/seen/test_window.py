@@ -160,17 +160,17 @@ def _taken(window: Window, *, until: float, seconds: float) -> dict[float, int]:
 
 def test_what_a_predecessor_has_sent_holds_slots_until_its_times_in_whatever_order_they_come() -> None:
     window = Window(3, 10, 10)
-    window.inherit([30, 10])
-    window.inherit([20])
+    window.occupy([30, 10])
+    window.occupy([20])
     assert not window.take(9)
     assert (window.used(9), window.next_free()) == (3, 10)
     assert window.take(10)
     assert (window.used(20), window.next_free()) == (2, 30)
-    assert sorted(window.free_at()) == [30]
+    assert window.free_by() == [(30, 1)]
 
 
-def test_more_may_be_inherited_than_there_are_slots() -> None:
+def test_more_may_be_occupied_than_there_are_slots() -> None:
     window = Window(1, 10, 10)
-    window.inherit([10, 20])
+    window.occupy([10, 20])
     assert not window.take(15)
     assert window.take(20)

@@ -1,0 +1,57 @@
+"""What a response's headers say about when to send again.
+
+SEEN documents none of them for its limit, so each is heeded where it comes, and nothing rests on it. Both ask for an
+hour at most: a header must not stop a workspace for longer than a person takes to look.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from connector.types import Remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST_SECONDS = 3600.0
+"""What is asked for beyond it is not heeded."""
+
+_LARGEST = 1e15  # where a number ends to mean anything
+_UNIX_TIMES = 1e8  # a reset that is larger is no duration but a time
+
+
+def retry_after_seconds(headers: Mapping[str, str], wall: float) -> float | None:
+    """How long Retry-After asks to wait from `wall` (Unix seconds), in seconds; None if it says nothing clear.
+
+    It may be a number of seconds or a date (RFC 9110, 10.2.3).
+    """
+    value = headers.get("Retry-After", "")
+    if (seconds := _number(value)) is None:
+        try:
+            date = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        seconds = max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - wall)
+    return min(seconds, LONGEST_SECONDS)
+
+
+def remaining(headers: Mapping[str, str], wall: float) -> Remaining | None:
+    """What X-RateLimit-Remaining says; None if it says nothing clear.
+
+    X-RateLimit-Reset is taken for seconds, or for a time in Unix seconds where it is as large as one: both are in use.
+    """
+    requests = _number(headers.get("X-RateLimit-Remaining", ""))
+    if requests is None:
+        return None
+    reset = _number(headers.get("X-RateLimit-Reset", ""))
+    if reset is not None:
+        seconds = reset - wall if reset > _UNIX_TIMES else reset
+        reset = min(max(0.0, seconds), LONGEST_SECONDS)
+    return Remaining(int(requests), reset)
+
+
+def _number(text: str) -> float | None:
+    digits = text.strip()
+    return min(float(digits), _LARGEST) if digits.isascii() and digits.isdigit() else None
