@@ -17,7 +17,7 @@ from connector.delivery.request import VERDICTS
 from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, OUTCOME_REASONS, Metrics
 from connector.seen.verdict import Exchange, Fault, NoResponse, Response, judge, sight
 from connector.testing import READER
-from connector.types import OutcomeKind, Reason, Record, Skipped, Unsendable
+from connector.types import OutcomeKind, Priority, Reason, Record, Skipped, Unsendable
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -33,6 +33,7 @@ COUNTERS = {
     "commit_failures": {"workspace"},
     "workspace_restarts": {"workspace"},
     "taken_by_retention": {"workspace"},
+    "outside_quota_uses": {"workspace"},
 }
 HISTOGRAMS = ("attempt_seconds", "delivery_seconds")
 GAUGES = (
@@ -43,8 +44,16 @@ GAUGES = (
         "in_flight_requests",
         "uncommitted_records",
         "quota_requests",
+        "quota_working_requests",
     ),
-    *("quota_used_slots", "oldest_unsent_seconds", "time_to_drain_seconds", "suspended", "ready"),
+    *(
+        "quota_used_slots",
+        "quota_outside_slots",
+        "oldest_unsent_seconds",
+        "time_to_drain_seconds",
+        "suspended",
+        "ready",
+    ),
 )
 UNITS = {"seconds", "partitions", "records", "requests", "slots"}
 STATES = {"suspended", "ready"}  # 0 or 1: a state has no unit
@@ -71,6 +80,7 @@ def test_the_exposition_holds_these_metrics_of_these_kinds_and_no_others() -> No
         **dict.fromkeys(COUNTERS, "counter"),
         **dict.fromkeys(HISTOGRAMS, "histogram"),
         **dict.fromkeys(GAUGES, "gauge"),
+        "waiting_requests": "gauge",
         "build_info": "gauge",
     }
     assert {name: family.type for name, family in families(metrics).items()} == kinds
@@ -80,7 +90,8 @@ def test_every_metric_has_its_labels_and_stands_at_zero_for_each_workspace() -> 
     metrics = Metrics("1.2.3")
     metrics.workspace("acme")
     metrics.workspace("bravo")
-    labels = {**COUNTERS, **{name: {"workspace"} for name in (*HISTOGRAMS, *GAUGES)}}
+    labels = {**COUNTERS, "waiting_requests": {"workspace", "priority"}}
+    labels |= {name: {"workspace"} for name in (*HISTOGRAMS, *GAUGES)}
     for name, expected in labels.items():
         samples = families(metrics)[name].samples
         assert {frozenset(sample.labels.keys() - {"le"}) for sample in samples} == {frozenset(expected)}
@@ -98,6 +109,7 @@ def test_every_pair_of_labels_that_can_come_is_there_from_the_beginning() -> Non
     assert series(metrics, "attempts").keys() == {
         (reason, verdict, "acme") for verdict, reasons in ATTEMPT_REASONS.items() for reason in reasons
     }
+    assert series(metrics, "waiting_requests").keys() == {(each, "acme") for each in Priority}
     assert series(metrics, "callbacks").keys() == {(result, "acme") for result in CALLBACK_RESULTS}
 
 
@@ -116,15 +128,17 @@ def test_what_is_counted_shows_in_its_own_series_and_no_other() -> None:
     acme.attempt("retry", Reason.OVER_QUOTA)
     acme.callback("busy")
     acme.gauge("lag_records", 12)
+    acme.waiting(Priority.VIDEO, 3)
     counted = {
         name: {labels for labels, value in series(metrics, name).items() if value}
-        for name in ("outcomes", "attempts", "callbacks", "lag_records")
+        for name in ("outcomes", "attempts", "callbacks", "lag_records", "waiting_requests")
     }
     assert counted == {
         "outcomes": {("rejected", "tombstone", "acme")},
         "attempts": {("over_quota", "retry", "acme")},
         "callbacks": {("busy", "acme")},
         "lag_records": {("acme",)},
+        "waiting_requests": {("video", "acme")},
     }
     assert series(metrics, "lag_records")["acme",] == 12
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, Metrics
-from connector.types import OutcomeKind
+from connector.types import OutcomeKind, Priority
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs" / "operating.md").read_text()
@@ -51,6 +51,7 @@ def test_the_values_of_closed_labels_are_all_there() -> None:
         values.setdefault(label, []).extend(names(second))
     assert values == {
         "outcome": [kind.value for kind in OutcomeKind],
+        "priority": [priority.value for priority in Priority],
         "verdict": list(ATTEMPT_REASONS),
         "result": list(CALLBACK_RESULTS),
     }

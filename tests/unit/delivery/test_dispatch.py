@@ -140,6 +140,21 @@ async def test_an_answer_over_quota_holds_everything_for_a_window() -> None:
         assert sorted(sent_ids(engine)) == ["a", "a", "b"]
 
 
+async def test_an_answer_over_quota_is_said_and_counted_as_use_by_others_once(
+    lines: list[dict[str, object]],
+) -> None:
+    async with Simulation() as engine:
+        for name in "abcd":
+            engine.destination.script(name, replace(OVER, hold_seconds=7))
+            engine.add(name)
+        await asyncio.sleep(8)
+        (line,) = [line for line in lines if line["event"] == "quota_used_by_others"]
+        assert (line["workspace"], line["retry_after_seconds"]) == ("acme", 7)
+        assert line["working_requests"] == engine.quota.working < engine.quota.limits.requests
+        assert engine.value("outside_quota_uses_total") == 1
+        assert len(engine.destination.requests) == 8, "each was tried again"
+
+
 async def test_what_seen_asks_to_wait_holds_everything() -> None:
     async with Simulation() as engine:
         engine.destination.script("a", Retry(reason=Reason.SERVER_ERROR, status=500, hold_seconds=40))
