@@ -253,7 +253,7 @@ class Workspace:
             "reason": reason,
             **figures,
             "quota_per_seconds": limits.per_seconds,
-            "waiting_requests": waiting,
+            "waiting_requests": {each.value: requests for each, requests in waiting.items()},
             "blocking": blocking[0] if blocking else None,
             "partitions": sorted(map(str, assignment.trackers)),
             "outcomes": {kind.value: self._outcomes[kind] for kind in OutcomeKind},
