@@ -53,25 +53,27 @@ class Assignment:
         """The partitions whose span of uncommitted offsets is below `span`."""
         return [partition for partition, tracker in self.trackers.items() if tracker.span < span]
 
-    def changed(self, ahead: int, waiting: Mapping[Partition, Collection[int]]) -> bool:
-        """Looks at what a commit would say now; whether it differs from what was committed.
+    def look(self, ahead: int, waiting: Mapping[Partition, Collection[int]]) -> None:
+        """Notes what a commit would say now.
 
         `waiting` are the offsets of events that may not leave before; `ahead` more offsets may leave afterwards.
         """
-        return self._look(
-            {each: it.beyond(ahead, waiting.get(each, ())) for each, it in self.trackers.items()}
-        )
+        self._note({each: it.beyond(ahead, waiting.get(each, ())) for each, it in self.trackers.items()})
 
     def look_at_the_end(self) -> None:
-        """Looks at what the last commit of the epoch says."""
-        self._look({each: tracker.at_the_end() for each, tracker in self.trackers.items()})
+        """Notes what the last commit of the epoch says."""
+        self._note({each: tracker.at_the_end() for each, tracker in self.trackers.items()})
 
-    def _look(self, said: Mapping[Partition, CommitData]) -> bool:
+    def _note(self, said: Mapping[Partition, CommitData]) -> None:
         self._saying = {each: (self.trackers[each].watermark, data) for each, data in said.items()}
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether what was noted last differs from what was committed."""
         return self._saying != self._committed
 
     def to_commit(self, account: bytes) -> dict[Partition, Commit]:
-        """What was looked at last, for all partitions: `account`, of the quota, is one for all of them."""
+        """What was noted last, for all partitions: `account`, of the quota, is one for all of them."""
         return {
             each: Commit(watermark, encode(replace(data, quota=account), watermark))
             for each, (watermark, data) in self._saying.items()

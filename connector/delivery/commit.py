@@ -83,13 +83,13 @@ class Committer:
     async def commit(
         self, assignment: Assignment, ahead: int, waiting: Mapping[Partition, Collection[int]]
     ) -> Committed:
-        """Commits if there is a reason to. `ahead` and `waiting` are those of `Assignment.changed`."""
+        """Commits if there is a reason to. `ahead` and `waiting` are those of `Assignment.look`."""
         async with self._under_way:
             now = self._clock.monotonic()
-            changed = assignment.changed(ahead, waiting)
+            assignment.look(ahead, waiting)
             due = self._lease.is_due(now) or self._quota.wants_account
             put_out = self._letting_go and not self._lease.holds(now)
-            if put_out or not assignment.trackers or not (changed or due):
+            if put_out or not assignment.trackers or not (assignment.has_changed or due):
                 return Committed.NOT_NEEDED
             return await self._commit(assignment, final=False)
 

@@ -14,8 +14,14 @@ def assignment_at(first: int, second: int) -> Assignment:
 
 def look(assignment: Assignment, ahead: int = 0, *waiting: int) -> dict[Partition, Commit]:
     """What would be committed now."""
-    assignment.changed(ahead, {FIRST: waiting})
+    assignment.look(ahead, {FIRST: waiting})
     return assignment.to_commit(b"")
+
+
+def changed(assignment: Assignment, ahead: int = 0) -> bool:
+    """Whether there is something to commit now."""
+    look(assignment, ahead)
+    return assignment.has_changed
 
 
 def watermarks(assignment: Assignment) -> dict[Partition, int]:
@@ -30,7 +36,7 @@ def commit(assignment: Assignment) -> None:
 
 def test_the_start_positions_are_to_be_committed_at_once() -> None:
     assignment = assignment_at(7, 0)
-    assert assignment.changed(0, {})
+    assert changed(assignment)
     assert watermarks(assignment) == {FIRST: 7, SECOND: 0}
 
 
@@ -39,20 +45,20 @@ def test_there_is_something_to_commit_when_something_has_moved_since_the_last_co
 ):
     assignment = assignment_at(7, 0)
     commit(assignment)
-    assert not assignment.changed(0, {})
+    assert not changed(assignment)
     assignment.trackers[SECOND].start(0, 0)
-    assert not assignment.changed(0, {})
+    assert not changed(assignment)
     assignment.trackers[SECOND].settle(0)
-    assert assignment.changed(0, {})
+    assert changed(assignment)
     assert watermarks(assignment) == {FIRST: 7, SECOND: 1}
 
 
 def test_what_was_said_counts_as_committed_only_when_it_was_acknowledged() -> None:
     assignment = assignment_at(7, 0)
     look(assignment)
-    assert assignment.changed(0, {})
+    assert changed(assignment)
     assignment.committed()
-    assert not assignment.changed(0, {})
+    assert not changed(assignment)
 
 
 def test_what_was_settled_beyond_the_watermark_is_committed_too_and_passed_over_by_the_next() -> None:
@@ -76,12 +82,12 @@ def test_an_event_may_leave_when_a_commit_that_promises_it_was_acknowledged() ->
     look(assignment, 4, 4, 20)
     assignment.committed()
     assert assignment.trackers[FIRST].promised == 25
-    assert not assignment.changed(4, {}), "nothing has changed since"
+    assert not changed(assignment, ahead=4), "nothing has changed since"
 
 
 def test_the_account_of_the_quota_travels_with_every_partition_and_is_found_by_the_next() -> None:
     assignment = assignment_at(0, 0)
-    assignment.changed(0, {})
+    assignment.look(0, {})
     assert Assignment(assignment.to_commit(b"spent")).accounts == [b"spent", b"spent"]
 
 
@@ -92,7 +98,7 @@ def test_a_commit_without_an_account_is_told_from_no_commit() -> None:
 
 def test_the_account_of_a_partition_that_is_not_read_any_more_is_found_too() -> None:
     assignment = assignment_at(0, 0)
-    assignment.changed(0, {})
+    assignment.look(0, {})
     before = assignment.to_commit(b"spent")
     renamed = Assignment(
         {Partition("renamed", 0): Commit(0)}, [before[FIRST], Commit(3, "foreign"), Commit(4, None)]
