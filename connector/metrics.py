@@ -112,7 +112,7 @@ class WorkspaceMetrics:
         }
         self._callbacks = {result: metrics.callbacks.labels(workspace, result) for result in CALLBACK_RESULTS}
         self._gauges = {name: gauge.labels(workspace) for name, gauge in metrics.gauges.items()}
-        self._waiting = {each: metrics.waiting.labels(workspace, each) for each in Priority}
+        self._waiting = {each.value: metrics.waiting.labels(workspace, each.value) for each in Priority}
         self.records_read = metrics.records_read.labels(workspace)
         self.publish_failures = metrics.publish_failures.labels(workspace)
         self.commit_failures = metrics.commit_failures.labels(workspace)
@@ -138,8 +138,8 @@ class WorkspaceMetrics:
         """Sets one of the sampled figures. Raises KeyError for an unknown name."""
         self._gauges[name].set(value)
 
-    def waiting(self, priority: Priority, requests: int) -> None:
-        """Sets how many requests of one priority wait for a slot."""
+    def waiting(self, priority: str, requests: int) -> None:
+        """Sets how many requests of one priority wait for a slot. Raises KeyError for one that is not in `Priority`."""
         self._waiting[priority].set(requests)
 
 

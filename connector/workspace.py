@@ -26,6 +26,7 @@ from connector.delivery.request import Path
 from connector.delivery.settle import Origin, Settler
 from connector.delivery.suspension import Suspension
 from connector.errors import KafkaUnavailable, TopicsMissing, TopicTooSmall
+from connector.figures import figures, waiting
 from connector.inbound.callback import CallbackFields
 from connector.inbound.door import Door
 from connector.kafka.sink import KafkaSink
@@ -34,7 +35,7 @@ from connector.kafka.topics import prepare_topics
 from connector.outbound.data import DataDestination
 from connector.seen.client import SeenClient
 from connector.seen.quota import Quota
-from connector.types import OutcomeKind, Priority
+from connector.types import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -222,39 +223,21 @@ class Workspace:
 
     def status(self) -> dict[str, object]:
         """The figures of this workspace, as values that JSON knows; the gauges are set to the same."""
-        limits, dispatcher = self._quota.limits, self._dispatcher
         assignment = self._pump.assignment if self._pump else Assignment({})
-        oldest, lag, blocking = assignment.oldest_timestamp_ms, assignment.lag, assignment.blocking
-        figures: dict[str, float] = {
-            "owned_partitions": len(assignment.trackers),
-            "lag_records": lag,
-            "buffered_records": assignment.buffered,
-            "in_flight_requests": dispatcher.in_flight if dispatcher else 0,
-            "uncommitted_records": blocking[1] if blocking else 0,
-            "quota_requests": limits.requests,
-            "quota_working_requests": self._quota.working,
-            "quota_used_slots": self._quota.used,
-            "quota_outside_slots": self._quota.window.occupied,
-            "oldest_unsent_seconds": 0.0
-            if oldest is None
-            else round(self._around.clock.wall() - oldest / 1000, 3),
-            "time_to_drain_seconds": round(lag * limits.per_seconds / self._quota.working, 1),
-        }
-        reason = self.unready()
-        suspended = self._suspension.state is not None
-        for name, value in {**figures, "suspended": suspended, "ready": reason is None}.items():
+        found = figures(assignment, self._dispatcher, self._quota, self._around.clock.wall())
+        queues, reason = waiting(self._dispatcher, self._quota), self.unready()
+        flags = {"suspended": self._suspension.state is not None, "ready": reason is None}
+        for name, value in (found | flags).items():
             self._metrics.gauge(name, float(value))
-        waiting = {each: self._quota.waiting(each) for each in Priority}
-        waiting[Priority.DELIVERY] = dispatcher.ready if dispatcher else 0
-        for priority, requests in waiting.items():
+        for priority, requests in queues.items():
             self._metrics.waiting(priority, requests)
         return {
             "state": self._state(),
             "reason": reason,
-            **figures,
-            "quota_per_seconds": limits.per_seconds,
-            "waiting_requests": {each.value: requests for each, requests in waiting.items()},
-            "blocking": blocking[0] if blocking else None,
+            **found,
+            "quota_per_seconds": self._quota.limits.per_seconds,
+            "waiting_requests": queues,
+            "blocking": assignment.blocking[0] if assignment.blocking else None,
             "partitions": sorted(map(str, assignment.trackers)),
             "outcomes": {kind.value: self._outcomes[kind] for kind in OutcomeKind},
         }

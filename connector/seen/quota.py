@@ -186,8 +186,7 @@ class Quota:
         free = tuple((time - now + wall, count) for time, count in self.window.free_by())
         unknown = self.window.on_wire + (0 if final else self._ahead)
         working = None if self._working.is_whole else self.working
-        held = max(0.0, self._held_until - now)
-        return encode(Spent(self._owner, wall, free, unknown, working, held))
+        return encode(Spent(self._owner, wall, free, unknown, working, self.held_seconds))
 
     def acknowledged(self) -> None:
         """The account that was written last is where the next owner finds it."""
@@ -252,6 +251,16 @@ class Quota:
     def used(self) -> int:
         """Slots in use: on the wire, answered less than a window ago, or spent by others as far as is known."""
         return self.window.used(self._now())
+
+    @property
+    def outside(self) -> int:
+        """Slots that are held for others."""
+        return self.window.occupied(self._now())
+
+    @property
+    def held_seconds(self) -> float:
+        """How long SEEN has asked to send nothing, from now."""
+        return max(0.0, self._held_until - self._now())
 
     @property
     def working(self) -> int:

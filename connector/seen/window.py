@@ -108,9 +108,9 @@ class Window:
         """Holds a slot until each of these times, for what others have sent; more than there are may be held."""
         self._elsewhere.insert(free_at)
 
-    @property
-    def occupied(self) -> int:
-        """Slots that are held for others, as of the last look."""
+    def occupied(self, now: float) -> int:
+        """Slots that are held for others at `now`."""
+        self._elsewhere.release(now)
         return len(self._elsewhere)
 
     def free_by(self) -> list[tuple[float, int]]:

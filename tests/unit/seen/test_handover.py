@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import looptime
@@ -103,6 +104,26 @@ async def test_an_unclean_end_leaves_what_was_on_the_wire_and_what_may_have_left
     assert taker.used == 1 + 1 + 32
 
 
+@pytest.mark.parametrize(("final", "later", "held"), [(False, 2, 13.0), (True, 11, 4.0), (True, 20, 0.0)])
+async def test_a_working_quota_and_a_hold_are_handed_over(final: bool, later: float, held: float) -> None:
+    giver = quota(FakeClock(wall=1000, monotonic=50), "a", ahead=100)
+    clock = FakeClock(wall=1000 + later, monotonic=7)
+    for _ in range(60):
+        (await giver.slot(always)).answered()
+    giver.refused(50, None)
+    giver.refused(50, 3)
+    taker = quota(clock, "b")
+    assert taker.take_over([giver.account(final=final)])
+    assert taker.working == giver.working == 55
+    assert taker.held_seconds == held
+
+
+async def test_a_quota_that_is_whole_is_handed_over_as_whatever_the_successor_s_is() -> None:
+    giver, taker = quota(FakeClock(), "a", QuotaLimits(60, 10, 10)), quota(FakeClock(), "b")
+    assert taker.take_over([giver.account(final=True)])
+    assert (taker.working, taker.held_seconds) == (100, 0)
+
+
 async def test_what_it_left_behind_itself_tells_an_owner_nothing_new() -> None:
     owner = quota(FakeClock(), "a")
     (await owner.slot(always)).answered()
@@ -189,7 +210,8 @@ async def test_a_slot_that_was_not_used_needs_no_account() -> None:
 class Reign:
     """One owner: how far its wall clock is off, how long it sends, how often it accounts, how it ends, when the next begins.
 
-    Durations are in windows, `accounts_every` in hundredths of one.
+    Durations are in windows, `accounts_every` in hundredths of one. An account is acknowledged `heard_after` it was
+    written. Every `wasted`th slot comes back unused, when others are answered; none if 0.
     """
 
     skew: float
@@ -199,6 +221,8 @@ class Reign:
     pause: float
     there: float
     back: float
+    heard_after: float
+    wasted: int
 
 
 REIGNS = st.lists(
@@ -211,6 +235,8 @@ REIGNS = st.lists(
         pause=st.sampled_from([0.0, 0.0, 0.1, 1.0]),
         there=st.floats(0, 0.2),
         back=st.floats(0, 0.2),
+        heard_after=st.sampled_from([0.0, 0.01, 0.2]),
+        wasted=st.integers(0, 3),
     ),
     min_size=2,
     max_size=5,
@@ -269,13 +295,18 @@ class Dynasty:
     async def _commit(self, owner: Quota, reign: Reign) -> None:
         while True:
             self.account = owner.account(final=False)
+            await asyncio.sleep(reign.heard_after * self.limits.per_seconds)
             owner.acknowledged()
             await asyncio.sleep(reign.accounts_every * self.limits.per_seconds / 100)
 
     async def _send(self, owner: Quota, reign: Reign) -> None:
         loop, per = asyncio.get_running_loop(), self.limits.per_seconds
-        while True:
+        for number in count(1):
             slot = await owner.slot(always)
+            if reign.wasted and number % reign.wasted == 0:
+                loop.call_later((reign.there + reign.back) * per, slot.unused)
+                await asyncio.sleep(0.001 * per)
+                continue
             self.arrivals.append(loop.time() + reign.there * per)
             loop.call_later((reign.there + reign.back) * per, slot.answered)
 

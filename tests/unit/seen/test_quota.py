@@ -329,9 +329,9 @@ async def test_what_seen_counts_beyond_ours_is_held_for_those_who_sent_it(
         await send(quota)
     slot = await quota.slot(always)
     slot.answered(Remaining(100 - 11 - 30, reset))
-    assert (quota.used, quota.window.occupied) == (11 + 30, 30)
+    assert (quota.used, quota.outside) == (11 + 30, 30)
     await asyncio.sleep(free_after - 0.1)
-    assert quota.window.occupied == 30
+    assert quota.outside == 30
     await asyncio.sleep(0.2)
     assert quota.used == 0
 
@@ -363,7 +363,7 @@ def test_what_a_server_says_that_nobody_else_uses_holds_nothing_however_late_it_
                 left = requests - sum(time() - 10 < each for each in arrivals)
                 await asyncio.sleep(back)
                 slot.answered(Remaining(left))
-                assert quota.window.occupied == 0
+                assert quota.outside == 0
 
         async with asyncio.TaskGroup() as group:
             for there, back in delays:

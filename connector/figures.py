@@ -1,0 +1,40 @@
+"""The figures of one workspace: what it says of itself on /metrics and /status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connector.types import Priority
+
+if TYPE_CHECKING:
+    from connector.delivery.assignment import Assignment
+    from connector.delivery.dispatch import Dispatcher
+    from connector.seen.quota import Quota
+
+
+def figures(
+    assignment: Assignment, dispatcher: Dispatcher | None, quota: Quota, wall: float
+) -> dict[str, float]:
+    """The gauges that are sampled (`connector.metrics` says what each means), at `wall` in Unix seconds."""
+    limits, lag = quota.limits, assignment.lag
+    oldest, blocking = assignment.oldest_timestamp_ms, assignment.blocking
+    return {
+        "owned_partitions": len(assignment.trackers),
+        "lag_records": lag,
+        "buffered_records": assignment.buffered,
+        "in_flight_requests": dispatcher.in_flight if dispatcher else 0,
+        "uncommitted_records": blocking[1] if blocking else 0,
+        "quota_requests": limits.requests,
+        "quota_working_requests": quota.working,
+        "quota_used_slots": quota.used,
+        "quota_outside_slots": quota.outside,
+        "oldest_unsent_seconds": 0.0 if oldest is None else round(wall - oldest / 1000, 3),
+        "time_to_drain_seconds": round(lag * limits.per_seconds / quota.working, 1),
+    }
+
+
+def waiting(dispatcher: Dispatcher | None, quota: Quota) -> dict[str, int]:
+    """How many requests wait for nothing but a slot, by what they are for."""
+    requests = {each.value: quota.waiting(each) for each in Priority}
+    # Deliveries wait for their slot together, in lanes: which of them it is for is chosen when it is there.
+    return requests | {Priority.DELIVERY.value: dispatcher.ready if dispatcher else 0}
