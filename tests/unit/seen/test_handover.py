@@ -111,7 +111,7 @@ async def test_a_working_quota_and_a_hold_are_handed_over(final: bool, later: fl
     for _ in range(60):
         (await giver.slot(always)).answered()
     giver.refused(50, None)
-    giver.refused(50, 3)
+    giver.refused(49, 3)
     taker = quota(clock, "b")
     assert taker.take_over([giver.account(final=final)])
     assert taker.working == giver.working == 55
