@@ -466,8 +466,13 @@ async def test_a_burst_leaves_as_a_stream_at_five_times_the_mean_rate(limits: Qu
         (QuotaLimits(requests=7, per_seconds=3, grace_seconds=10), 1.0, 20),
         (QuotaLimits(requests=15, per_seconds=10, grace_seconds=10), 25.0, 10),
         (LEGACY, 0.5, 3),
+        (QuotaLimits(requests=1, per_seconds=3600, grace_seconds=10), 1.0, 5),
+        (QuotaLimits(requests=10_000, per_seconds=1, grace_seconds=10), 0.05, 2),
     ],
-    ids=["100 per 10 s", "1 per 10 s", "7 per 3 s", "a round trip of more than a window", "1,000 an hour"],
+    ids=[
+        *("100 per 10 s", "1 per 10 s", "7 per 3 s", "a round trip of more than a window", "1,000 an hour"),
+        *("1 an hour", "10,000 a second"),
+    ],
 )
 async def test_with_a_backlog_99_percent_of_what_is_allowed_is_used(
     limits: QuotaLimits, round_trip: float, rounds: int
