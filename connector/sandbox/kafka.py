@@ -40,8 +40,9 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 log.dirs={directory}/data
 auto.create.topics.enable=false
 broker.session.timeout.ms=3000
@@ -67,21 +68,32 @@ class LocalKafka:
     killed. Nothing of it belongs to an event loop: it may be started in one and stopped in another.
 
     `directory` holds its data and its log `broker.log`; without one, that is a temporary folder that `close` removes.
-    `cache` keeps the jars, by default in `default_cache()`.
+    `cache` keeps the jars, by default in `default_cache()`. `proxies` is how many proxies of somebody else will stand in
+    front of it.
     """
 
-    def __init__(self, directory: Path | None = None, *, cache: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, *, cache: Path | None = None, proxies: int = 0) -> None:
         self._cache = cache or default_cache()
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="seen-connector-kafka-"))
         self._properties = self.directory / "server.properties"
-        self._port, self._controller_port = free_ports(2)
+        self._port, self._controller_port, *others = free_ports(2 + 2 * proxies)
+        self._proxies = tuple(zip(others[:proxies], others[proxies:], strict=True))
         self._broker: ChildProcess | None = None
 
     @property
     def bootstrap_servers(self) -> str:
         """`host:port` of the broker, the same after every restart."""
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def proxies(self) -> tuple[tuple[int, int], ...]:
+        """For each proxy the port at which it must listen, and the port to which it must pass on.
+
+        A client that comes through a proxy is told to come through it again. Else Kafka names its own port to whoever
+        asks, and clients go round the proxy.
+        """
+        return self._proxies
 
     @property
     def log_path(self) -> Path:
@@ -145,9 +157,15 @@ class LocalKafka:
     def _configure(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log_path.touch()
+        listeners = [(f"PROXY{number}", *ports) for number, ports in enumerate(self._proxies)]
         self._properties.write_text(
             _PROPERTIES.format(
-                port=self._port, controller_port=self._controller_port, directory=self.directory.absolute()
+                port=self._port,
+                controller_port=self._controller_port,
+                listeners="".join(f",{name}://127.0.0.1:{behind}" for name, _, behind in listeners),
+                advertised="".join(f",{name}://127.0.0.1:{proxy}" for name, proxy, _ in listeners),
+                protocols="".join(f",{name}:PLAINTEXT" for name, _, _ in listeners),
+                directory=self.directory.absolute(),
             )
         )
 

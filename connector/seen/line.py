@@ -4,7 +4,7 @@ Rules:
  1. Within a priority, first come, first served.
  2. A higher priority goes first: the lower ones get what it leaves.
  3. But of any 50 slots in a row during which a priority has somebody waiting, at least one is its own (2 %), so nothing
-    waits for ever behind a backlog. Two lower ones whose turn comes at once have it one after the other.
+    waits for ever behind a backlog.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Line(Generic[Place]):
         if not waiting:
             raise IndexError("nobody waits")
         due = [each for each in waiting if self._passed_over[each] >= _ONE_IN - len(waiting)]
-        chosen = max(due, key=self._passed_over.__getitem__) if due else waiting[0]
+        chosen = (due or waiting)[0]
         for each in Priority:
             self._passed_over[each] = (
                 0 if each is chosen or each not in waiting else self._passed_over[each] + 1

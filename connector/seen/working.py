@@ -48,7 +48,7 @@ class WorkingQuota:
         if sent_at < self._fell_at:
             return False
         if self._rises_by > self._step:
-            has_lasted = self.is_whole and now - self._rises_at > self._waits * self._per
+            has_lasted = now - self._rises_at > self._waits * self._per
             self._waits = _FIRST_WAIT if has_lasted else min(2 * self._waits, _LONGEST_WAIT)
         self._fall_to(max(min(self.requests, used), self.requests // 2) - self._step, now)
         return True

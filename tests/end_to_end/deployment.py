@@ -40,6 +40,7 @@ class Deployment:
         self._seen_url = seen_url
         self._process: asyncio.subprocess.Process | None = None
         self._ports: dict[str, int] = {}
+        self.command = ("-m", "connector")  # what Python runs: another, for a connector with a bug planted
         self.connector: dict[str, Any] = {
             "kafka": {"bootstrap_servers": bootstrap, "create_topics": True, "session_timeout_seconds": 10},
             "listener": {"host": "127.0.0.1", "port": 0, "publish_timeout_seconds": 3},
@@ -110,7 +111,7 @@ class Deployment:
         (self.directory / "connector.yaml").write_bytes(orjson.dumps(self.connector))
         with self.log_path.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "connector", "run", "--config", str(self.directory), stderr=log
+                sys.executable, *self.command, "run", "--config", str(self.directory), stderr=log
             )
         try:
             await eventually(self._find_ports, "the process says that it has started")

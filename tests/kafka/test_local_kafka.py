@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from connector.errors import SandboxError
 from connector.sandbox.kafka import LocalKafka
+from tests.end_to_end.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -98,6 +99,25 @@ async def test_one_that_ended_by_itself_can_be_started_again(own_kafka: LocalKaf
     assert own_kafka.pid is not None
 
 
+async def test_who_comes_through_a_proxy_is_told_to_come_through_it_again(tmp_path: Path) -> None:
+    async with LocalKafka(tmp_path / "kafka", proxies=2) as broker:
+        addresses = [broker.bootstrap_servers]
+        async with AsyncExitStack() as ending:
+            for port, behind in broker.proxies:
+                proxy = await ending.enter_async_context(Proxy(behind, port))
+                addresses.append(proxy.address)
+            told = [await address_told_at(address) for address in addresses]
+    assert told == addresses
+    assert len(set(told)) == 3
+
+
+async def address_told_at(address: str) -> str:
+    """Where a client that begins at `address` is sent."""
+    async with admin_of(address) as admin:
+        (found,) = (await admin.describe_cluster())["brokers"]
+    return f"{found['host']}:{found['port']}"
+
+
 async def test_it_is_not_started_twice(own_kafka: LocalKafka) -> None:
     with pytest.raises(SandboxError, match="already running"):
         await own_kafka.start()
@@ -116,6 +136,7 @@ async def test_it_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) ->
     script = f"""
 import asyncio, pathlib
 from connector.sandbox.kafka import LocalKafka
+from tests.end_to_end.proxy import Proxy
 
 async def main():
     broker = LocalKafka(pathlib.Path({str(tmp_path)!r}))

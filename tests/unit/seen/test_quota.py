@@ -141,6 +141,26 @@ async def test_whoever_goes_away_when_it_is_to_lead_leaves_nobody_behind(cycles:
         await third
 
 
+@pytest.mark.parametrize("cycles", range(8))
+async def test_a_slot_that_another_took_for_whoever_goes_away_is_not_lost(cycles: int) -> None:
+    quota = new(QuotaLimits(requests=1, per_seconds=10, grace_seconds=5))
+    held = await quota.slot(always)
+    leads = asyncio.create_task(quota.slot(always, Priority.VIDEO))
+    await asyncio.sleep(1)
+    urgent = asyncio.create_task(quota.slot(always))
+    await asyncio.sleep(1)
+    held.unused()
+    for _ in range(cycles):
+        await asyncio.sleep(0)
+    urgent.cancel()
+    (ended,) = await asyncio.gather(urgent, return_exceptions=True)
+    if not isinstance(ended, BaseException):
+        ended.unused()
+    async with asyncio.timeout(60):
+        (await leads).unused()
+    assert quota.used == 0
+
+
 # Priorities
 
 
@@ -333,7 +353,19 @@ async def test_what_seen_counts_beyond_ours_is_held_for_those_who_sent_it(
     await asyncio.sleep(free_after - 0.1)
     assert quota.outside == 30
     await asyncio.sleep(0.2)
+    assert quota.outside == 0
     assert quota.used == 0
+
+
+async def test_two_answers_that_tell_of_the_same_others_hold_them_once() -> None:
+    quota = new(DOCUMENTED)
+    one, two = await quota.slot(always), await quota.slot(always)
+    one.answered(Remaining(100 - 2 - 30))
+    two.answered(Remaining(100 - 2 - 30))
+    assert quota.outside == 30
+    three = await quota.slot(always)
+    three.answered(Remaining(100 - 3 - 40))
+    assert quota.outside == 40
 
 
 @pytest.mark.parametrize("remaining", [100, 90, 89, 10_000])

@@ -169,6 +169,15 @@ def test_what_a_predecessor_has_sent_holds_slots_until_its_times_in_whatever_ord
     assert window.free_by() == [(30, 1)]
 
 
+def test_what_came_free_is_forgotten_so_few_times_are_told_however_long_it_lasts() -> None:
+    window = Window(100, 10, 10)
+    for now in range(1000):
+        if window.take(now):
+            window.answered(now)
+    assert len(window.free_by()) <= 11
+    assert len(window._answered.buckets) <= 11
+
+
 def test_more_may_be_occupied_than_there_are_slots() -> None:
     window = Window(1, 10, 10)
     window.occupy([10, 20])
