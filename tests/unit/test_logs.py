@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import hashlib
 import json
 import logging
@@ -13,6 +14,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import structlog
+from aiokafka.errors import CommitFailedError
 
 from connector.config.model import LoggingConfig
 from connector.config.secrets import Redactor, Secret
@@ -157,6 +159,24 @@ def test_what_other_packages_repeat_is_written_once_in_ten_seconds(
     now = 1010.1
     one.warning("away: %s", "b3")
     assert [line["event"] for line in lines()] == ["away: b3"]
+
+
+async def test_what_becomes_of_a_task_that_aiokafka_left_alone_is_not_written_but_of_any_other_it_is(
+    lines: Lines,
+) -> None:
+    configured()
+
+    async def fail(error: Exception) -> None:
+        raise error
+
+    for error in (CommitFailedError("put out of the group"), ValueError("a bug")):
+        task = asyncio.ensure_future(fail(error))
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+    (line,) = lines()
+    assert line["event"] == "Task exception was never retrieved"
+    assert "ValueError: a bug" in line["exception"]
 
 
 def test_messages_that_never_repeat_fill_no_memory(lines: Lines) -> None:
