@@ -22,13 +22,13 @@ from connector.seen.auth import BearerToken
 from connector.seen.client import SeenClient, SeenEndpoint
 from connector.seen.verdict import NoResponse, Response, judge, sight
 from connector.testing import FakeClock
-from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Suspend
+from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Remaining, Retry, Suspend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from connector.sandbox.emulator import Emulator
-    from connector.types import Remaining, Verdict
+    from connector.types import Verdict
 
 TOKEN = "acme-token"
 BODY = orjson.dumps({"id": "12345", "first_name": "John"})
@@ -42,6 +42,7 @@ class Permit:
         self.words: list[str] = []
         self.asked = 0
         self.granted: float = inf
+        self.remaining: Remaining | None = None
 
     def may_leave(self) -> bool:
         self.asked += 1
@@ -49,6 +50,7 @@ class Permit:
 
     def answered(self, remaining: Remaining | None = None) -> None:
         self.words.append("answered")
+        self.remaining = remaining
 
     def unused(self) -> None:
         self.words.append("unused")
@@ -178,6 +180,17 @@ async def test_a_retry_after_is_read_from_the_answer(
     exchange = await seen.create(BODY, permit)
     assert isinstance(exchange, Response)
     assert exchange.retry_after_seconds == seconds
+
+
+async def test_what_an_answer_says_is_left_of_the_quota_goes_to_the_permit(
+    seen: SeenClient, emulator: Emulator, permit: Permit
+) -> None:
+    headers = {"X-RateLimit-Remaining": "42", "X-RateLimit-Reset": "7"}
+    emulator.fail(Fault(act="none", headers=headers))
+    await seen.create(BODY, permit)
+    assert permit.remaining == Remaining(42, 7)
+    await seen.get("1", permit)
+    assert permit.remaining is None
 
 
 # Look-ups
