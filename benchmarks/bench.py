@@ -133,21 +133,25 @@ class Bench:
     ) -> AsyncIterator[Connector]:
         """The connector, started as a user starts it; it may not have read anything yet when this begins."""
         (port,) = free_ports(1)
-        directory = self._configure(workspace, quota, port, properties)
-        command = (sys.executable, "-m", "connector", "run", "--config", str(directory))
-        process = ChildProcess(command, log=directory / "log")
+        directory = self.configure(workspace, quota, properties)
+        process = start_connector(directory, port, directory / "log")
         try:
             yield Connector(process, f"http://127.0.0.1:{port}", workspace, self.http)
         finally:
             await process.end(signal.SIGTERM, _STOP_SECONDS)
 
-    def _configure(
-        self, workspace: str, quota: Quota, admin_port: int, properties: Mapping[str, str] | None
+    def configure(
+        self,
+        workspace: str,
+        quota: Quota,
+        properties: Mapping[str, str] | None = None,
+        in_flight: int = IN_FLIGHT,
     ) -> Path:
+        """Writes a configuration with one workspace, for `start_connector`, and returns its folder."""
         shared = {
             "kafka": {"bootstrap_servers": self.bootstrap, "create_topics": True},
             "listener": {"host": "127.0.0.1", "port": 0},
-            "admin": {"port": admin_port},
+            "admin": {"port": "${ADMIN_PORT}"},
         }
         one = {
             "name": workspace,
@@ -158,7 +162,7 @@ class Bench:
                 "auth": {"bearer_token": TOKEN},
                 "quota": {"requests": quota.requests, "per_seconds": quota.per_seconds},
             },
-            "delivery": {"max_in_flight": IN_FLIGHT},
+            "delivery": {"max_in_flight": in_flight},
             "callback": {"auth": {"none": True}},
         }
         directory = self.folder / workspace
@@ -166,6 +170,12 @@ class Bench:
         (directory / "connector.yaml").write_bytes(orjson.dumps(shared))  # JSON is YAML
         (directory / "workspaces" / f"{workspace}.yaml").write_bytes(orjson.dumps(one))
         return directory
+
+
+def start_connector(directory: Path, admin_port: int, log: Path) -> ChildProcess:
+    """Starts a connector, as a user does, with a configuration that `Bench.configure` wrote."""
+    command = (sys.executable, "-m", "connector", "run", "--config", str(directory))
+    return ChildProcess(command, log=log, environ={**os.environ, "ADMIN_PORT": str(admin_port)})
 
 
 @asynccontextmanager

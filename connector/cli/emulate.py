@@ -87,7 +87,16 @@ DEFAULT_WORKSPACE = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
     type=click.FloatRange(0),
     help="Between the three calls of a callback.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the spread of rendering times.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Of the spread of rendering times, and of faults by chance."
+)
+@click.option(
+    "--remembered",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many requests, and how many callbacks, the control routes can show.",
+)
 def emulate(  # noqa: PLR0913 - one argument for each option
     *,
     host: str,
@@ -104,6 +113,7 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     render_seconds: float,
     callback_retry_seconds: float,
     seed: int,
+    remembered: int,
 ) -> None:
     """Run an emulator of SEEN's platform API, for trying things out: its answers, its limit, its callbacks."""
     if (client_id is None) != (client_secret is None):
@@ -128,6 +138,7 @@ def emulate(  # noqa: PLR0913 - one argument for each option
         render_seconds=render_seconds,
         callback_retry_seconds=callback_retry_seconds,
         seed=seed,
+        remembered=remembered,
     )
     try:
         asyncio.run(_serve(settings))

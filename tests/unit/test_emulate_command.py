@@ -71,6 +71,27 @@ async def test_a_client_that_it_is_given_gets_access_tokens() -> None:
         await emulator.wait()
 
 
+async def test_it_remembers_as_many_requests_as_it_is_told_to() -> None:
+    emulator = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("--port", "0", "--workspace", "acme", "--token", "token", "--remembered", "2"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert emulator.stdout is not None
+    try:
+        async with asyncio.timeout(30), aiohttp.ClientSession() as http:
+            line = (await emulator.stdout.readline()).decode()
+            (url,) = re.findall(r"(http://\S+)/v1/workspaces/acme/data", line)
+            for number in range(3):
+                async with http.get(f"{url}/v1/workspaces/acme/data/{number}"):
+                    pass
+            async with http.get(f"{url}/_control/arrivals") as response:
+                assert [arrival["id"] for arrival in await response.json()] == ["1", "2"]
+    finally:
+        emulator.kill()
+        await emulator.wait()
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
-from connector.sandbox.emulator import Emulator, Fault
+from connector.sandbox.emulator import Emulator, EmulatorSettings, Fault, WorkspaceSettings
+from connector.sandbox.emulator.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -142,9 +144,92 @@ async def test_while_it_is_down_connections_are_refused_and_what_it_knows_stays(
     assert emulator.item("acme", "1") is not None
 
 
+async def test_an_answer_can_close_the_connection(emulator: Emulator) -> None:
+    opened: list[object] = []
+
+    async def note(*args: object) -> None:
+        opened.append(args)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(note)
+    async with aiohttp.ClientSession(trace_configs=[trace]) as http:
+        assert [(await create(http, emulator, key))[0] for key in "123"] == [201] * 3
+        assert len(opened) == 1
+        emulator.fail(Fault(act="none", close=True, times=None))
+        assert [(await create(http, emulator, key))[0] for key in "4567"] == [201] * 4
+    assert len(opened) == 1 + 3  # the first of the four found a connection
+
+
+async def test_an_answer_is_noted_with_its_time(http: aiohttp.ClientSession, emulator: Emulator) -> None:
+    emulator.fail(Fault(act="none", delay_seconds=0.2))
+    emulator.fail(Fault(act="reset"))
+    await create(http, emulator, "1")
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await create(http, emulator, "2")
+    late, reset = emulator.arrivals()
+    assert late.answered is not None
+    assert late.answered - late.monotonic >= 0.2
+    assert reset.answered is None
+
+
 @pytest.mark.parametrize(
-    "parts", [{"unread": True}, {"act": "reset", "unread": True, "id": "1"}, {"times": 0}]
+    "parts",
+    [
+        {"unread": True},
+        {"act": "reset", "unread": True, "id": "1"},
+        {"times": 0},
+        {"chance": 0.0},
+        {"chance": 1.1},
+        {"delay_seconds": 1.0, "delay_up_to_seconds": 0.5},
+    ],
 )
 def test_a_fault_that_contradicts_itself_is_refused(parts: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"unread|times"):
+    with pytest.raises(ValueError, match=r"unread|times|chance|delay"):
         Fault(**parts)  # type: ignore[arg-type]
+
+
+def struck(faults: Faults, count: int) -> list[Fault | None]:
+    return [
+        faults.take(now=0.0, workspace="acme", method="POST", item=None, path="/v1") for _ in range(count)
+    ]
+
+
+def test_a_share_of_the_requests_is_struck_by_chance_and_by_the_same_seed_the_same_ones() -> None:
+    runs = []
+    for _ in range(2):
+        faults = Faults(random.Random(7).random)
+        faults.add(Fault(chance=0.1, times=None), now=0.0)
+        runs.append([each is not None for each in struck(faults, 2_000)])
+    assert runs[0] == runs[1]
+    assert 150 < sum(runs[0]) < 250
+
+
+async def test_what_is_left_to_chance_is_drawn_from_the_seed_of_the_emulator(
+    http: aiohttp.ClientSession,
+) -> None:
+    async def statuses(seed: int) -> list[int]:
+        acme = WorkspaceSettings(id="acme", tokens=("acme-token",))
+        async with Emulator(EmulatorSettings(workspaces=(acme,), seed=seed)) as emulator:
+            emulator.fail(Fault(status=503, chance=0.5, times=None))
+            return [(await create(http, emulator, str(number)))[0] for number in range(30)]
+
+    first = await statuses(1)
+    assert set(first) == {201, 503}
+    assert await statuses(1) == first
+    assert await statuses(2) != first
+
+
+def test_a_request_that_chance_spares_uses_up_nothing_and_may_be_struck_by_the_next_fault() -> None:
+    draws = iter([0.9, 0.1, 0.1])
+    faults = Faults(lambda: next(draws))
+    faults.add(Fault(status=500, chance=0.5, times=2), now=0.0)
+    faults.add(Fault(status=503, times=None), now=0.0)
+    assert [each and each.status for each in struck(faults, 4)] == [503, 500, 500, 503]
+
+
+def test_a_delay_is_drawn_evenly_between_its_bounds() -> None:
+    draws = iter([0.0, 0.5, 0.999])
+    faults = Faults(lambda: next(draws))
+    faults.add(Fault(act="none", delay_seconds=1.0, delay_up_to_seconds=3.0, times=None), now=0.0)
+    drawn = [each.delay_seconds for each in struck(faults, 3) if each]
+    assert drawn == pytest.approx([1.0, 2.0, 3.0], abs=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ class Emulation:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._workspaces = {each.id: Workspace(each) for each in settings.workspaces}
-        self._faults = Faults()
+        self._faults = Faults(random.Random(settings.seed).random)
         self._arrivals = ArrivalLog(settings.remembered)
         self._journeys = Journeys(settings, self._clock)
 

@@ -110,9 +110,8 @@ class Server:
             await asyncio.sleep(_HANG_SECONDS)
         if fault.act in {"hang", "reset"}:
             return _reset(request)
-        arrival.status = answer.status
-        headers = {**fault.headers, "Content-Type": answer.content_type}
-        return web.Response(status=answer.status, body=answer.body, headers=headers)
+        arrival.status, arrival.answered = answer.status, self._clock.monotonic()
+        return _response(answer, fault)
 
     def _arrival_of(self, request: web.Request) -> Arrival:
         arrival = Arrival(
@@ -173,6 +172,14 @@ def _call(request: web.Request, body: bytes, at: float) -> Call:
         query=request.query,
         body=body,
     )
+
+
+def _response(answer: Answer, fault: Fault) -> web.Response:
+    headers = {**fault.headers, "Content-Type": answer.content_type}
+    response = web.Response(status=answer.status, body=answer.body, headers=headers)
+    if fault.close:
+        response.force_close()
+    return response
 
 
 def _reset(request: web.Request) -> web.Response:

@@ -72,7 +72,7 @@ class EmulatorSettings:
     """A whole emulator.
 
     Port 0 is any free one. A video takes `render_seconds` on average, from half to one and a half of it, drawn from
-    `seed`. A callback that is not answered 2xx is made again after `callback_retry_seconds`, three calls in all.
+    `seed`, as is what faults leave to chance. A callback that is not answered 2xx is made again after `callback_retry_seconds`, three calls in all.
     The last `remembered` arrivals and callbacks are kept to be read.
     """
 
