@@ -157,6 +157,7 @@ class Pump:
 
     async def revoked(self) -> None:
         """Ends all epochs: drains, commits, drops the rest."""
+        self._room.set()  # the next poll is what finds the next assignment
         if not self.assignment.trackers:
             return
         self._committer.let_go()

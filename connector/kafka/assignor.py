@@ -4,16 +4,27 @@ Rules:
  1. A group has one owner, so its quota is counted in one place, and a hot partition gets all of it.
  2. Every replica takes part in every group. So each group's leader sees the same replicas, works out the same map of all
     groups, and gives its own group to its owner there.
- 3. Group by group, in the order of their hashes, goes to its highest-ranked replica that does not own its share yet
-    (rendezvous hashing): when a replica comes or goes, few groups move.
+ 3. The pairs of a replica and a group are gone through in the order of their hashes: a group goes to the replica of its
+    first pair whose replica has room. Room is for the same number of groups everywhere, or one more while some are left
+    over: so replicas that have the same groups in their configurations own the same number, give or take one.
  4. Safety does not rest on leaders who agree: each group has one leader, and so one owner.
  5. The name never changes: a group whose members name different assignors cannot be joined.
+
+What moves when one of `r + 1` replicas leaves, or joins: where the `n` groups divide evenly before and after, at most
+`n / 2`; at least `n / (r + 1)` must. Twelve groups over four and three replicas: 6 and 3 (3.8 on average). The proof:
+groups that pass between replicas that stay never form a circle, such as one from A to B and one from B to A. (Take the
+circle's first pair in the order of rule 3: in the map without it, its group and its replica both got a later pair, so
+the group was free when its turn came, and the replica had room.) So the replicas that stay can be put in a row, along
+which all passes lead. When another leaves, each takes `n / (r * (r + 1))` groups more than it gives; and each group that
+the i-th in the row has more costs at most i moves: from who left into the row, and along the row to there.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import orjson
@@ -38,22 +49,28 @@ class Member:
 
 def owners(replicas: Iterable[Member]) -> dict[str, str]:
     """Group → the replica that owns it. The same for the same members, in whatever order they come."""
-    members = sorted(replicas, key=lambda each: each.replica)
-    groups = sorted({group for each in members for group in each.groups}, key=_rank)
-    share = -(-len(groups) // max(1, len(members)))
-    owned = dict.fromkeys((each.replica for each in members), 0)
-    found = {}
-    for group in groups:
-        able = [each.replica for each in members if group in each.groups]
-        ranked = sorted(able, key=lambda replica: _rank(replica, group), reverse=True)
-        owner = next((each for each in ranked if owned[each] < share), ranked[0])
-        owned[owner] += 1
-        found[group] = owner
+    able = {each.replica: frozenset(each.groups) for each in replicas}
+    choices = Counter(chain.from_iterable(able.values()))
+    share, left_over = divmod(len(choices), max(1, len(able)))
+    owned = dict.fromkeys(able, 0)
+    found: dict[str, str] = {}
+    # While configurations differ, a group that few replicas have comes before one that can go elsewhere.
+    pairs = sorted((choices[group], _rank(each, group), each, group) for each in able for group in able[each])
+    for _, _, replica, group in pairs:
+        if group not in found and owned[replica] < share + (left_over > 0):
+            if owned[replica] == share:
+                left_over -= 1
+            owned[replica] += 1
+            found[group] = replica
+    for group in sorted(choices.keys() - found.keys()):  # only others have room, which do not know it
+        replica = min((each for each in able if group in able[each]), key=lambda each: (owned[each], each))
+        owned[replica] += 1
+        found[group] = replica
     return found
 
 
-def _rank(*words: str) -> bytes:
-    return hashlib.blake2b("\0".join(words).encode(), digest_size=8).digest()
+def _rank(replica: str, group: str) -> bytes:
+    return hashlib.blake2b(f"{replica}\0{group}".encode(), digest_size=8).digest()
 
 
 class OneOwnerAssignor(AbstractPartitionAssignor):

@@ -20,6 +20,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
+from connector.clock import wait_for_event
 from connector.errors import ConsumerStalled, KafkaUnavailable
 from connector.kafka import silence
 from connector.kafka.assignor import OneOwnerAssignor
@@ -87,6 +88,7 @@ class KafkaSource:
         self._failing_since: float | None = None
         self._unplaced: frozenset[TopicPartition] = frozenset()
         self._rebalances = 0
+        self._assigned = asyncio.Event()
 
     async def start(self, ownership: Ownership) -> None:
         """Joins the group; `ownership` hears of partitions from then on. Raises KafkaUnavailable."""
@@ -131,6 +133,11 @@ class KafkaSource:
             except OffsetOutOfRangeError as error:
                 await self._return_to_range(error.args[0])
                 return []
+            if not found:
+                # A fetch in a rebalance lasts until there is an assignment; we hear of it a moment later. It is placed at
+                # once, since whoever polls may wait a while before the next poll. Records would be of the old epoch.
+                await wait_for_event(self._assigned, seconds)
+                await self._place()
         except (KafkaError, TimeoutError) as error:
             self._failing_since = self._failing_since or time.monotonic()
             raise KafkaUnavailable(f"reading: {type(error).__name__}: {error}") from error
@@ -191,10 +198,12 @@ class KafkaSource:
         self._rebalances += 1
         self._silence.forget()
         self._unplaced = frozenset(partitions)
+        self._assigned.set()
 
     async def on_revoked(self) -> None:
         """Called in the rebalance, while heartbeats go on."""
         self._rebalances += 1
+        self._assigned.clear()
         self._unplaced = frozenset()
         if self._fetcher is not None:
             self._fetcher.end()

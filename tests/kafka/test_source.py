@@ -125,6 +125,20 @@ async def test_regression_what_a_poll_gives_in_a_rebalance_before_the_new_epoch_
     assert owner.gaps == []
 
 
+async def test_a_poll_in_a_rebalance_hands_over_the_assignment_that_the_rebalance_brings(
+    kafka: str, prefix: str
+) -> None:
+    connection, topic = KafkaConnection(kafka), f"{prefix}events"
+    await prepare_topics(connection, [topic], NewTopics(1, -1))
+    owner, source = Owner(), KafkaSource(connection, source_settings(f"{prefix}group", topic))
+    await source.start(owner)
+    try:
+        assert await source.poll([], 0, 1.0) == []
+        assert owner.next == {Partition(topic, 0): 0}
+    finally:
+        await source.stop(5)
+
+
 @pytest.mark.parametrize(("start", "expected"), [("earliest", [0, 1, 2]), ("latest", [])])
 async def test_a_topic_without_a_commit_is_read_from_where_its_source_says(
     kafka: str, prefix: str, start: str, expected: list[int]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,8 @@ from hypothesis import strategies as st
 from connector.kafka.assignor import Member, OneOwnerAssignor, owners
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 NAMES = st.text("abcdef0123456789", min_size=1, max_size=8)
@@ -25,15 +26,20 @@ def members(replicas: list[str], groups: list[str]) -> list[Member]:
     return [Member(each, tuple(groups)) for each in replicas]
 
 
+def shares(found: dict[str, str], replicas: list[str]) -> list[int]:
+    """How many groups each replica owns."""
+    return [list(found.values()).count(each) for each in replicas]
+
+
 @given(REPLICAS, GROUPS)
-def test_each_group_has_one_owner_and_no_replica_owns_more_than_its_share(
+def test_each_group_has_one_owner_and_the_shares_differ_by_one_at_most(
     replicas: list[str], groups: list[str]
 ) -> None:
     found = owners(members(replicas, groups))
     assert found.keys() == set(groups)
-    counts = Counter(found.values())
-    assert counts.keys() <= set(replicas)
-    assert max(counts.values()) <= -(-len(groups) // len(replicas))
+    assert set(found.values()) <= set(replicas)
+    owned = shares(found, replicas)
+    assert max(owned) - min(owned) <= 1
 
 
 @given(REPLICAS, GROUPS)
@@ -41,6 +47,29 @@ def test_every_leader_works_out_the_same_owners(replicas: list[str], groups: lis
     one = owners(members(replicas, groups))
     shuffled = members(list(reversed(replicas)), list(reversed(groups)))
     assert owners(shuffled) == one
+
+
+# `times` groups for each two of `count` and `count + 1` replicas: they divide evenly over either.
+@given(st.lists(st.uuids(), min_size=2, max_size=6, unique=True), st.integers(1, 4))
+def test_where_the_shares_are_even_one_replica_more_or_less_moves_half_of_the_groups_at_most(
+    ids: list[UUID], times: int
+) -> None:
+    replicas = [each.hex for each in ids]
+    count = len(replicas) - 1
+    groups = [f"group-{number}" for number in range(times * count * (count + 1))]
+    more, fewer = owners(members(replicas, groups)), owners(members(replicas[:-1], groups))
+    assert set(shares(more, replicas)) == {times * count}
+    moved = sum(more[each] != fewer[each] for each in groups)
+    assert times * count <= moved <= len(groups) / 2
+
+
+@given(st.lists(st.uuids(), min_size=4, max_size=4, unique=True))
+def test_twelve_groups_a_fourth_replica_moves_at_most_twice_the_least_possible(ids: list[UUID]) -> None:
+    groups = [f"seen-connector-{number}" for number in range(12)]
+    replicas = [each.hex for each in ids]
+    three, four = owners(members(replicas[:3], groups)), owners(members(replicas, groups))
+    assert (shares(three, replicas), shares(four, replicas)) == ([4, 4, 4, 0], [3, 3, 3, 3])
+    assert sum(three[each] != four[each] for each in groups) <= 2 * 3
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 8])
@@ -54,9 +83,29 @@ def test_a_replica_more_or_less_moves_at_most_twice_the_least_possible_on_averag
     assert moved / 20 <= 2 * len(groups) / (count + 1)
 
 
-def test_a_group_goes_to_a_replica_that_has_it_in_its_configuration() -> None:
-    found = owners([Member("old", ("a",)), Member("new", ("a", "b", "c", "d"))])
-    assert {found[each] for each in "bcd"} == {"new"}
+@given(st.lists(st.builds(Member, NAMES, GROUPS.map(tuple)), max_size=6, unique_by=lambda each: each.replica))
+def test_where_configurations_differ_each_group_goes_to_a_replica_that_has_it(replicas: list[Member]) -> None:
+    has = {each.replica: each.groups for each in replicas}
+    found = owners(replicas)
+    assert found.keys() == {group for groups in has.values() for group in groups}
+    assert all(group in has[replica] for group, replica in found.items())
+
+
+def test_a_replica_that_has_all_groups_leaves_those_that_another_can_own_to_it() -> None:
+    found = owners([Member("old", ("a", "b")), Member("new", ("a", "b", "c", "d", "e", "f"))])
+    assert found == {"a": "old", "b": "old"} | dict.fromkeys("cdef", "new")
+
+
+def test_what_a_third_replica_has_not_in_its_configuration_is_shared_evenly_by_the_others() -> None:
+    found = owners(
+        [Member("one", tuple("abcdefgh")), Member("other", tuple("abcdefgh")), Member("third", ())]
+    )
+    assert shares(found, ["one", "other", "third"]) == [4, 4, 0]
+
+
+def test_a_replica_that_presents_itself_twice_counts_once() -> None:
+    groups = [str(number) for number in range(12)]
+    assert owners(members(["one", "one", "other"], groups)) == owners(members(["one", "other"], groups))
 
 
 # In aiokafka's terms

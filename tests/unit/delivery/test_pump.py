@@ -443,6 +443,16 @@ async def test_a_revocation_settles_what_is_on_the_wire_commits_and_drops_the_re
         assert len(engine.destination.requests) == 2
 
 
+async def test_a_standby_polls_at_once_in_a_rebalance_since_a_poll_finds_the_assignment() -> None:
+    async with Simulation() as engine:
+        await engine.topics.revoke(engine.pump)
+        await asyncio.sleep(2.5)  # in the middle of a wait for room
+        before = engine.topics.polls
+        await engine.pump.revoked()
+        await asyncio.sleep(0.1)
+        assert engine.topics.polls == before + 1
+
+
 async def test_a_new_assignment_goes_on_from_the_commit() -> None:
     async with Simulation(ScriptedDestination(seconds=3), EngineSettings(max_in_flight=2)) as engine:
         for event_id in ("a", "b", "c", "d"):
