@@ -39,6 +39,7 @@ class Owner:
         self.read: list[Record] = []
         self.gaps: list[str] = []
         self.epochs = 0
+        self.revocations = 0
         self.elsewhere: Collection[Commit] = ()
 
     def assigned(self, commits: Mapping[Partition, Commit], elsewhere: Collection[Commit]) -> None:
@@ -47,6 +48,7 @@ class Owner:
         self.next = {each: commit.offset for each, commit in commits.items()}
 
     async def revoked(self) -> None:
+        self.revocations += 1
         await asyncio.sleep(DRAIN_SECONDS)
         ended, self.next = self.next, {}
         if ended and self.source is not None:
@@ -130,12 +132,22 @@ async def test_a_poll_in_a_rebalance_hands_over_the_assignment_that_the_rebalanc
 ) -> None:
     connection, topic = KafkaConnection(kafka), f"{prefix}events"
     await prepare_topics(connection, [topic], NewTopics(1, -1))
-    owner, source = Owner(), KafkaSource(connection, source_settings(f"{prefix}group", topic))
+    group = f"{prefix}group"
+    owner, source = Owner(), KafkaSource(connection, source_settings(group, topic))
+    # It does not have the group in its configuration, so it joins and gets nothing.
+    other = KafkaSource(connection, source_settings(group, topic, member=Member("other", ())))
     await source.start(owner)
     try:
+        while not owner.epochs:
+            await source.poll([], 0, 1.0)
+        owner.revocations = 0
+        joining = asyncio.create_task(other.start(Owner()))
+        await eventually(lambda: owner.revocations == 1, "a rebalance has begun", 30)
         assert await source.poll([], 0, 1.0) == []
-        assert owner.next == {Partition(topic, 0): 0}
+        assert owner.epochs == 2
+        await joining
     finally:
+        await other.stop(5)
         await source.stop(5)
 
 
