@@ -10,7 +10,8 @@ import asyncio
 import statistics
 import time
 
-from connector.seen.quota import Quota, QuotaLimits
+from connector.seen.limits import QuotaLimits
+from connector.seen.quota import Quota
 
 REQUESTS = 20_000
 ROUNDS = 7

@@ -36,5 +36,7 @@ def figures(
 def waiting(dispatcher: Dispatcher | None, quota: Quota) -> dict[str, int]:
     """How many requests wait for nothing but a slot, by what they are for."""
     requests = {each.value: quota.waiting(each) for each in Priority}
-    # Deliveries wait for their slot together, in lanes: which of them it is for is chosen when it is there.
-    return requests | {Priority.DELIVERY.value: dispatcher.ready if dispatcher else 0}
+    if dispatcher and requests[Priority.DELIVERY.value]:
+        # They wait together, in lanes: for which of them the slot is, is chosen when it is there.
+        requests[Priority.DELIVERY.value] = dispatcher.ready
+    return requests

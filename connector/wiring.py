@@ -17,8 +17,8 @@ from connector.kafka.topics import NewTopics
 from connector.outbound.mapping import Mapping
 from connector.seen.auth import BearerToken
 from connector.seen.client import SeenEndpoint
+from connector.seen.limits import QuotaLimits
 from connector.seen.oauth2 import OAuth2, OAuth2Client
-from connector.seen.quota import QuotaLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Headers
@@ -98,11 +98,6 @@ def quota(workspace: model.WorkspaceConfig) -> QuotaLimits:
     """How many requests a window may have."""
     each = workspace.seen.quota
     return QuotaLimits(each.requests, each.per_seconds, each.grace_seconds)
-
-
-def ahead(workspace: model.WorkspaceConfig) -> int:
-    """How many requests may leave beyond the last commit that accounts for them."""
-    return max(workspace.delivery.max_in_flight, workspace.seen.quota.requests // 20)
 
 
 def backoff(config: model.Backoff) -> Backoff:

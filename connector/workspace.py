@@ -75,11 +75,12 @@ class Workspace:
         self._metrics = around.metrics.workspace(config.name)
         self._connection = wiring.connection(around.config.kafka)
         self._callbacks: KafkaSink | None = None
+        limits = wiring.quota(config)
         self._quota = Quota(
-            wiring.quota(config),
+            limits,
             around.clock,
             owner=around.member.replica,
-            ahead=wiring.ahead(config),
+            ahead=limits.ahead,
             timeout_seconds=config.seen.timeout_seconds,
         )
         self._lease = Lease(around.config.kafka.session_timeout_seconds)

@@ -100,6 +100,7 @@ class Pump:
         self._dispatcher: Dispatcher | None = None
         self._group: asyncio.TaskGroup | None = None
         self._room = asyncio.Event()
+        self._begun = asyncio.Event()
         self.assignment = Assignment({})
         self.lost = 0
         self._poll_trouble: str | None = None
@@ -148,6 +149,7 @@ class Pump:
             self._dispatcher.resume()
             self._dispatcher.must_commit.set()  # nothing may leave before the first commit
         self._room.set()
+        self._begun.set()
         log.info(
             "partitions_assigned",
             workspace=self._workspace,
@@ -247,6 +249,7 @@ class Pump:
 
     async def _ask_for_ends_forever(self) -> None:
         while True:
+            self._begun.clear()
             assignment = self.assignment
             try:
                 assignment.ends_at(await self._source.end_offsets(list(assignment.trackers)))
@@ -255,7 +258,7 @@ class Pump:
                 # A poll does not say so: of a broker that is away, it only finds no records.
                 self._broker_trouble = "Kafka does not answer"
                 log.warning("kafka_unreachable", workspace=self._workspace, why=str(error))
-            await asyncio.sleep(_LAG_SECONDS)
+            await wait_for_event(self._begun, _LAG_SECONDS)  # an epoch that begins knows no ends
 
     def _note_cut_off(self, deliveries: int) -> None:
         if deliveries:

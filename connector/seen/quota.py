@@ -11,7 +11,6 @@ so the next owner knows how many it cannot have read of.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,24 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from connector.clock import Clock
+    from connector.seen.limits import QuotaLimits
     from connector.types import Remaining
 
 _BURST_SHARE = 10
 _PACE_SHARE = 50
-
-
-@dataclass(frozen=True, slots=True)
-class QuotaLimits:
-    """`requests` in every window of `per_seconds`; `grace_seconds` is how late an unanswered request may still arrive."""
-
-    requests: int
-    per_seconds: float
-    grace_seconds: float
-
-    @property
-    def longest_seconds(self) -> float:
-        """How long a slot may be held after its request was given up."""
-        return self.per_seconds + self.grace_seconds
 
 
 class _Place:
@@ -75,7 +61,7 @@ class Quota:
         self._owner = owner
         self._ahead = ahead
         self._timeout = timeout_seconds
-        self._written = self._acknowledged = self._noted = 0
+        self._written = self._acknowledged = self._ever_noted = 0
         self._pacer = AsyncLimiter(max(1.0, limits.requests / _BURST_SHARE), limits.per_seconds / _PACE_SHARE)
         self._line: Line[_Place] = Line()
         self._leads: _Place | None = None
@@ -140,8 +126,7 @@ class Quota:
         now = self._now()
         if now < self._held_until or self.unaccounted >= self._ahead:
             return False
-        self._working.rise(now)
-        self.window.requests = self._working.requests
+        self.window.working = self.working
         return self.window.take(now)
 
     async def _wait(self) -> None:
@@ -185,7 +170,7 @@ class Quota:
         self.window.used(now)
         free = tuple((time - now + wall, count) for time, count in self.window.free_by())
         unknown = self.window.on_wire + (0 if final else self._ahead)
-        working = None if self._working.is_whole else self.working
+        working = self.working if self.working < self.limits.requests else None
         return encode(Spent(self._owner, wall, free, unknown, working, self.held_seconds))
 
     def acknowledged(self) -> None:
@@ -202,16 +187,19 @@ class Quota:
         now, wall = self._now(), self._clock.wall()
         longest = self._timeout + self.limits.longest_seconds
         if not found:
-            self.window.occupy([now + longest] * (self.limits.requests if accounts else 0))
+            self.window.inherit([now + longest] * (self.limits.requests if accounts else 0))
             return not accounts
         # Of each owner its newest. More than one is found where partitions came or went: then it may be too much.
-        for spent in {each.owner: each for each in sorted(found, key=lambda each: each.at)}.values():
+        newest = {each.owner: each for each in sorted(found, key=lambda each: each.at)}
+        for spent in newest.values():
             if spent.owner != self._owner:
                 unknown = [spent.last_sent_at(wall) + longest] * spent.unknown
-                self.window.occupy(time - wall + now for time in (*spent.free_at, *unknown) if time > wall)
-                self._held_until = max(self._held_until, now + spent.held_for(wall))
-                if spent.working is not None:
-                    self._working.resume(spent.working, now)
+                self.window.inherit(time - wall + now for time in (*spent.free_at, *unknown) if time > wall)
+        *_, last = sorted(newest.values(), key=lambda each: each.at)
+        if last.owner != self._owner:
+            self._held_until = max(self._held_until, now + last.held_for(wall))
+            if last.working is not None:
+                self._working.resume(last.working, now - max(0.0, wall - last.at))
         return True
 
     # What SEEN says of the quota
@@ -226,7 +214,7 @@ class Quota:
         if None, and fewer afterwards. Since no window of ours has too many, someone else sends. Whether that is news.
         """
         self.hold(self.limits.per_seconds if seconds is None else seconds)
-        return self._working.refused(sent_at, self.used, self._now())
+        return self._working.refused(sent_at, self.used - self.outside, self._now())
 
     def _compare(self, remaining: Remaining, known: int) -> None:
         """Corrects our count by SEEN's, downwards only: what SEEN has counted beyond what can be ours, others have sent.
@@ -236,26 +224,25 @@ class Quota:
         """
         others = self.limits.requests - remaining.requests - (known + self._ever)
         if others > 0:
-            seconds = remaining.reset_seconds
-            until = self._now() + (self.limits.per_seconds if seconds is None else seconds)
-            self.window.occupy([until] * others)
-            self._noted += others
+            longest, reset = self.limits.per_seconds, remaining.reset_seconds
+            self.window.note(others, self._now() + (longest if reset is None else min(reset, longest)))
+            self._ever_noted += others
 
     @property
     def _ever(self) -> int:
-        return self.window.taken + self._noted
+        return self.window.taken + self._ever_noted
 
     # Figures
 
     @property
     def used(self) -> int:
-        """Slots in use: on the wire, answered less than a window ago, or spent by others as far as is known."""
+        """Slots in use: on the wire, answered less than a window ago, or held for a predecessor or other users."""
         return self.window.used(self._now())
 
     @property
     def outside(self) -> int:
-        """Slots that are held for others."""
-        return self.window.occupied(self._now())
+        """Slots in use that are held for other users, as far as SEEN's answers tell of them."""
+        return self.window.noted(self._now())
 
     @property
     def held_seconds(self) -> float:
@@ -265,6 +252,7 @@ class Quota:
     @property
     def working(self) -> int:
         """How many requests a window may have now: fewer than the limit while others send too."""
+        self._working.rise(self._now())
         return self._working.requests
 
     def waiting(self, priority: Priority) -> int:

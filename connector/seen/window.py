@@ -6,7 +6,8 @@ ended; whoever takes the slot next is written more than `per_seconds` after that
 arrivals that used the same slot, the second is more than a window after the first, and a window holds at most one for
 each slot. Nothing is assumed of the network. A request without a response may still arrive: its slot is held
 `grace_seconds` longer, the time in which it is assumed to arrive if ever (SEEN API 2.0: 100 requests per 10 seconds).
-What others have sent, a predecessor or another user of the token, occupies slots too, until the times that are known.
+What a predecessor has sent holds slots too, until the times that it left behind, and so does what other users of the
+token are known to have sent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BUCKETS = 20
+_SPARE = 20
 
 
 class _Held:
@@ -57,14 +59,14 @@ class _Held:
 
 class Window:
     """The slots of one quota. Times are the caller's monotonic seconds; each operation is amortised constant time, but
-    for `occupy`. `requests` may be set at any time: what is held beyond it is waited for. `on_wire` counts the requests
-    that are there now, `taken` all slots ever taken.
+    for `inherit`. `working` is how many of the slots may be ours; it may be set at any time, and what is held beyond it is
+    waited for. `on_wire` counts the requests that are there now, `taken` all slots ever taken.
     """
 
-    __slots__ = ("_all", "_answered", "_elsewhere", "_grace", "_per", "_unanswered", "_width", "on_wire", "requests", "taken")  # fmt: skip
+    __slots__ = ("_all", "_answered", "_grace", "_inherited", "_noted", "_per", "_unanswered", "_width", "on_wire", "requests", "taken", "working")  # fmt: skip
 
     def __init__(self, requests: int, per_seconds: float, grace_seconds: float) -> None:
-        self.requests = requests
+        self.requests = self.working = requests
         self._per = per_seconds
         self._grace = grace_seconds
         self._width = (per_seconds + grace_seconds) / _BUCKETS
@@ -72,8 +74,9 @@ class Window:
         self.taken = 0
         self._answered = _Held(self._width)
         self._unanswered = _Held(self._width)
-        self._elsewhere = _Held(self._width)
-        self._all = (self._answered, self._unanswered, self._elsewhere)
+        self._inherited = _Held(self._width)
+        self._noted = _Held(self._width)
+        self._all = (self._answered, self._unanswered, self._inherited, self._noted)
 
     def used(self, now: float) -> int:
         """Slots that cannot be taken at `now`."""
@@ -82,8 +85,13 @@ class Window:
         return self.on_wire + sum(map(len, self._all))
 
     def take(self, now: float) -> bool:
-        """Takes a slot for a request that leaves after `now`; False if none is free."""
-        if self.used(now) >= self.requests:
+        """Takes a slot for a request that leaves after `now`; False if none is free.
+
+        While others are known to send, one slot in twenty is left free for what they send before we know.
+        """
+        used, noted = self.used(now), len(self._noted)
+        room = self.requests - (self.requests // _SPARE if noted else 0)
+        if used >= room or used - noted >= self.working:
             return False
         self.on_wire += 1
         self.taken += 1
@@ -104,14 +112,22 @@ class Window:
         self.on_wire -= 1
         self.taken -= 1
 
-    def occupy(self, free_at: Iterable[float]) -> None:
-        """Holds a slot until each of these times, for what others have sent; more than there are may be held."""
-        self._elsewhere.insert(free_at)
+    def inherit(self, free_at: Iterable[float]) -> None:
+        """Holds a slot until each of these times, for what a predecessor has sent; more than there are may be held."""
+        self._inherited.insert(free_at)
 
-    def occupied(self, now: float) -> int:
-        """Slots that are held for others at `now`."""
-        self._elsewhere.release(now)
-        return len(self._elsewhere)
+    def note(self, count: int, until: float) -> None:
+        """Holds `count` slots for what other users have sent, no later than for a window, and no sooner than those noted
+        before.
+        """
+        last = self._noted.times[-1] if self._noted else until
+        for _ in range(count):
+            self._noted.add(max(until, last))
+
+    def noted(self, now: float) -> int:
+        """Slots that are held for other users at `now`."""
+        self._noted.release(now)
+        return len(self._noted)
 
     def free_by(self) -> list[tuple[float, int]]:
         """When the slots come free that are held and whose requests are not on the wire: a time, and how many by then.

@@ -21,7 +21,8 @@ from connector.delivery.settle import Origin, Settler
 from connector.delivery.suspension import Suspension
 from connector.metrics import Metrics
 from connector.outbound.mapping import Mapping
-from connector.seen.quota import Quota, QuotaLimits
+from connector.seen.limits import QuotaLimits
+from connector.seen.quota import Quota
 from connector.testing.clocks import VirtualClock
 from connector.testing.destination import ScriptedDestination
 from connector.testing.topics import MemoryTopics

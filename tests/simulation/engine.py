@@ -22,7 +22,8 @@ from connector.delivery.suspension import Suspension
 from connector.metrics import Metrics
 from connector.outbound.data import DataDestination
 from connector.outbound.mapping import Mapping
-from connector.seen.quota import Quota, QuotaLimits
+from connector.seen.limits import QuotaLimits
+from connector.seen.quota import Quota
 from tests.simulation.broker import Group, Member
 from tests.simulation.history import Died, Sample
 from tests.simulation.loop import Process, VirtualLoop
@@ -97,11 +98,12 @@ class Replica:
         plan, limits, random = self._around.plan, self._around.plan.limits, self._around.random
         clock = SkewedClock(self._around.loop, self._around.start, random.uniform(-2.4, 2.4))
         series = _series(plan.name)
+        allowed = QuotaLimits(limits.requests, limits.per_seconds, limits.grace_seconds)
         quota = Quota(
-            QuotaLimits(limits.requests, limits.per_seconds, limits.grace_seconds),
+            allowed,
             clock,
             owner=f"replica-{self.number}",
-            ahead=max(limits.max_in_flight, limits.requests // 20),
+            ahead=allowed.ahead,
             timeout_seconds=limits.timeout_seconds,
         )
         lease = Lease(SESSION_SECONDS)

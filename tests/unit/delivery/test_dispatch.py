@@ -12,7 +12,7 @@ import pytest
 
 from connector.delivery.offsets import OffsetTracker
 from connector.errors import KafkaUnavailable, PublishRefused
-from connector.seen.quota import QuotaLimits
+from connector.seen.limits import QuotaLimits
 from connector.testing import DEAD_LETTERS, OUTCOMES, POLICY, EngineSettings, ScriptedDestination, Simulation
 from connector.types import (
     Absent,

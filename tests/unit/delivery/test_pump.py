@@ -12,7 +12,7 @@ import pytest
 from connector.delivery.backoff import Backoff
 from connector.delivery.pump import Bounds
 from connector.errors import KafkaUnavailable
-from connector.seen.quota import QuotaLimits
+from connector.seen.limits import QuotaLimits
 from connector.testing import (
     DEAD_LETTERS,
     OUTCOMES,

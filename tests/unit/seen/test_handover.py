@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.seen.quota import Quota, QuotaLimits
+from connector.seen.limits import QuotaLimits
+from connector.seen.quota import Quota
 from connector.seen.spent import Spent, decode, encode
 from connector.seen.window import Window
 from connector.testing import FakeClock, VirtualClock
@@ -43,7 +45,7 @@ def test_what_is_written_is_read_again_and_no_slot_comes_free_too_early(
     times: list[float], unknown: int, longest: float, working: int | None, held: float
 ) -> None:
     window = Window(len(times), longest, 0)
-    window.occupy(times)
+    window.inherit(times)
     found = decode(encode(Spent("a", 0.25, tuple(window.free_by()), unknown, working, held)))
     assert found is not None
     assert (found.owner, found.at, found.unknown, found.working) == ("a", 0.25, unknown, working)
@@ -116,6 +118,26 @@ async def test_a_working_quota_and_a_hold_are_handed_over(final: bool, later: fl
     assert taker.take_over([giver.account(final=final)])
     assert taker.working == giver.working == 55
     assert taker.held_seconds == held
+
+
+async def test_a_working_quota_that_nobody_used_since_has_risen_for_the_successor_too() -> None:
+    giver = quota(FakeClock(wall=1000), "a")
+    giver.refused(0, None)
+    account = giver.account(final=True)
+    taker = quota(FakeClock(wall=1000 + 3600), "b")
+    assert taker.take_over([account])
+    assert (taker.working, taker.held_seconds) == (100, 0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_only_the_newest_account_says_how_much_others_left(order: int) -> None:
+    """An old one comes with a topic that is read no more."""
+    spent = partial(Spent, free=(), unknown=0, held_seconds=0.0)
+    old = spent("dead", 1000.0, working=10)
+    found = [encode(each) for each in (old, spent("x", 1500.0, working=None), spent("y", 1600.0, working=95))]
+    taker = quota(FakeClock(wall=1601), "b")
+    assert taker.take_over(found[::order])
+    assert taker.working == 95
 
 
 async def test_a_quota_that_is_whole_is_handed_over_as_whatever_the_successor_s_is() -> None:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.seen.quota import Quota, QuotaLimits
+from connector.seen.limits import QuotaLimits
+from connector.seen.quota import Quota
 from connector.testing import VirtualClock
 from connector.types import Priority, Remaining
 
@@ -323,6 +324,14 @@ async def test_a_refusal_lowers_the_working_quota_until_windows_later() -> None:
     assert quota.working == 100
 
 
+async def test_the_working_quota_rises_while_nothing_is_sent() -> None:
+    quota = new(DOCUMENTED)
+    quota.refused(time(), None)
+    assert quota.working == 45
+    await asyncio.sleep(200)
+    assert quota.working == 100
+
+
 async def test_whoever_waits_goes_on_when_the_working_quota_rises() -> None:
     quota = new(QuotaLimits(requests=20, per_seconds=10, grace_seconds=10))
     for _ in range(20):
@@ -340,7 +349,7 @@ async def test_whoever_waits_goes_on_when_the_working_quota_rises() -> None:
     assert len(slots) == 18
 
 
-@pytest.mark.parametrize(("reset", "free_after"), [(None, 10), (25.0, 25)])
+@pytest.mark.parametrize(("reset", "free_after"), [(None, 10), (4.0, 4), (25.0, 10), (3600.0, 10)])
 async def test_what_seen_counts_beyond_ours_is_held_for_those_who_sent_it(
     reset: float | None, free_after: float
 ) -> None:
@@ -354,6 +363,7 @@ async def test_what_seen_counts_beyond_ours_is_held_for_those_who_sent_it(
     assert quota.outside == 30
     await asyncio.sleep(0.2)
     assert quota.outside == 0
+    await asyncio.sleep(10)
     assert quota.used == 0
 
 
@@ -366,6 +376,19 @@ async def test_two_answers_that_tell_of_the_same_others_hold_them_once() -> None
     three = await quota.slot(always)
     three.answered(Remaining(100 - 3 - 40))
     assert quota.outside == 40
+
+
+async def test_slots_that_are_held_for_others_count_for_the_quota_and_not_for_the_working_quota() -> None:
+    quota = new(QuotaLimits(requests=40, per_seconds=10, grace_seconds=5))
+    for _ in range(20):
+        await send(quota)
+    slot = await quota.slot(always)
+    slot.answered(Remaining(0))
+    assert (quota.used, quota.outside) == (40, 19)
+    quota.refused(time(), 0)
+    assert quota.working == 21 - 2, "what was ours, less a step"
+    await asyncio.sleep(11)
+    assert (quota.used, quota.outside) == (0, 0)
 
 
 @pytest.mark.parametrize("remaining", [100, 90, 89, 10_000])
@@ -408,7 +431,7 @@ def test_what_a_server_says_that_nobody_else_uses_holds_nothing_however_late_it_
 class Sharing:
     """A server whose quota someone else uses too, `others` times a second, from 0 to 300 s. It counts every arrival."""
 
-    says_what_remains: bool
+    says_what_remains: str
     others: float
     arrivals: list[float] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
@@ -431,8 +454,9 @@ class Sharing:
             if is_over:
                 self.refused.append(time())
             left = max(0, 100 - len(self.arrivals))
+            says = self.says_what_remains == "always" or (is_over and self.says_what_remains == "refused")
             await asyncio.sleep(0.05)
-            slot.answered(Remaining(left) if self.says_what_remains else None)
+            slot.answered(Remaining(left) if says else None)
             if is_over:
                 quota.refused(sent_at, None)
 
@@ -452,10 +476,10 @@ class Sharing:
         )
 
 
-@pytest.mark.parametrize("says_what_remains", [False, True])
-@pytest.mark.parametrize("others", [1.0, 3.0, 5.0])
+@pytest.mark.parametrize("says_what_remains", ["never", "always", "refused"])
+@pytest.mark.parametrize("others", [1.0, 5.0, 7.0])
 async def test_beside_another_user_few_requests_are_refused_and_all_is_used_when_it_stops(
-    others: float, says_what_remains: bool
+    others: float, says_what_remains: str
 ) -> None:
     sharing = Sharing(says_what_remains, others)
     await sharing.run()

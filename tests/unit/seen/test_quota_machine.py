@@ -45,7 +45,7 @@ class WindowAgainstServer(RuleBasedStateMachine):
         self.window = Window(requests, per, grace)
         self.arrivals = sorted(spent)[:requests]
         self.inherited = [arrival + per for arrival in self.arrivals]
-        self.window.occupy(self.inherited)
+        self.window.inherit(self.inherited)
 
     @rule(seconds=st.integers(1, 15))
     def pass_time(self, seconds: int) -> None:

@@ -160,8 +160,8 @@ def _taken(window: Window, *, until: float, seconds: float) -> dict[float, int]:
 
 def test_what_a_predecessor_has_sent_holds_slots_until_its_times_in_whatever_order_they_come() -> None:
     window = Window(3, 10, 10)
-    window.occupy([30, 10])
-    window.occupy([20])
+    window.inherit([30, 10])
+    window.inherit([20])
     assert not window.take(9)
     assert (window.used(9), window.next_free()) == (3, 10)
     assert window.take(10)
@@ -178,8 +178,8 @@ def test_what_came_free_is_forgotten_so_few_times_are_told_however_long_it_lasts
     assert len(window._answered.buckets) <= 11
 
 
-def test_more_may_be_occupied_than_there_are_slots() -> None:
+def test_more_may_be_inherited_than_there_are_slots() -> None:
     window = Window(1, 10, 10)
-    window.occupy([10, 20])
+    window.inherit([10, 20])
     assert not window.take(15)
     assert window.take(20)
