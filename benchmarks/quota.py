@@ -47,17 +47,19 @@ def main() -> None:
     courses = asyncio.run(hold(chosen, options.minutes * 60, say))
     if options.raw:
         options.raw.write_bytes(orjson.dumps([asdict(course) for course in courses]))
-    sys.exit(_show(chosen, courses, options.minutes * 60, options.svg))
+    svg = options.svg or (None if options.only else _PICTURE)
+    sys.exit(_show(chosen, courses, options.minutes * 60, svg))
 
 
 def _show(
-    contestants: Sequence[Contestant], courses: Sequence[Course], seconds: float, svg: Path
+    contestants: Sequence[Contestant], courses: Sequence[Course], seconds: float, svg: Path | None
 ) -> str | None:
-    """Prints the table, writes the picture; what is not kept, None if all is."""
+    """Prints the table, writes the picture if it has a place; what is not kept, None if all is."""
     runs = list(zip(contestants, courses, strict=True))
     rows = [(contestant, figures(course, QUOTA)) for contestant, course in runs]
     print(table(rows))
-    svg.write_text(picture(runs, QUOTA))
+    if svg is not None:
+        svg.write_text(picture(runs, QUOTA))
     return "\n".join(broken(rows, QUOTA, seconds)) or None
 
 
@@ -68,7 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=5.0, help="how long the backlog lasts, at least 0.5")
     keys = [each.key for each in CONTESTANTS]
     parser.add_argument("--only", nargs="+", choices=keys, metavar="NAME", help=f"of {', '.join(keys)}")
-    parser.add_argument("--svg", type=Path, default=_PICTURE, help="where the picture goes")
+    parser.add_argument("--svg", type=Path, help="where the picture goes; with all rows to docs/quota.svg")
     parser.add_argument("--raw", type=Path, metavar="PATH", help="keep every arrival, as JSON")
     options = parser.parse_args()
     if options.minutes < 0.5:

@@ -14,7 +14,6 @@ import math
 import signal
 import statistics
 import sys
-import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 
 from bench import PATIENCE_SECONDS, start_connector, started
+from connector.clock import SystemClock
 from connector.errors import SandboxError
 from connector.sandbox.emulator import Quota
 from connector.sandbox.processes import free_ports
@@ -46,6 +46,7 @@ AFTER_SECONDS = QUOTA.per_seconds
 AFTER_KILL_SECONDS = 55.0
 """Longer than what the killed owner may have sent counts as spent: `timeout_seconds`, a window and the grace."""
 
+_CLOCK = SystemClock()  # the emulator's
 _LOOK_SECONDS = 0.2
 _STOP_SECONDS = 30.0
 _LONGEST_SECONDS = 300.0
@@ -136,12 +137,12 @@ class Course:
 
     async def costs(self, change: Callable[[], Awaitable[None]], after_seconds: float) -> list[Cost]:
         """What `change` costs each workspace, over whole windows that end so long, or longer, after all have owners."""
-        before, begin = await self.owners(), time.monotonic()
+        before, begin = await self.owners(), _CLOCK.monotonic()
         await change()
         after = await self.owners()
-        windows = math.ceil((time.monotonic() + after_seconds - begin) / QUOTA.per_seconds)
+        windows = math.ceil((_CLOCK.monotonic() + after_seconds - begin) / QUOTA.per_seconds)
         end = begin + windows * QUOTA.per_seconds
-        await asyncio.sleep(end - time.monotonic())
+        await asyncio.sleep(end - _CLOCK.monotonic())
         costs = []
         for name in WORKSPACES:
             times = [each["monotonic"] for each in await self._bench.seen(f"arrivals?workspace={name}")]

@@ -28,6 +28,7 @@ def figures(
         "quota_working_requests": quota.working,
         "quota_used_slots": quota.used,
         "quota_outside_slots": quota.outside,
+        "quota_held_seconds": round(quota.held_seconds, 1),
         "oldest_unsent_seconds": 0.0 if oldest is None else round(wall - oldest / 1000, 3),
         "time_to_drain_seconds": round(lag * limits.per_seconds / quota.working, 1),
     }

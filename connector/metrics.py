@@ -89,6 +89,7 @@ _GAUGES = {
     "quota_working_requests": "Requests that may be made in one window now: fewer while someone else uses the quota too.",
     "quota_used_slots": "Slots of the window in use: on the wire, answered less than a window ago, or held for others.",
     "quota_outside_slots": "Slots of the window that other users have spent, as far as SEEN's answers tell.",
+    "quota_held_seconds": "How long SEEN has asked to send nothing: what is left of a 429 or a Retry-After.",
     "oldest_unsent_seconds": "Age of the oldest record that is read and not settled, by its Kafka timestamp.",
     "time_to_drain_seconds": "How long the lag takes at the working quota.",
     "suspended": "1 while the workspace is suspended, else 0.",

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import PATIENCE_SECONDS, started
+from connector.clock import SystemClock
 from connector.errors import SandboxError
 from contest.contestants import QUOTA
 from contest.course import Course, Request
@@ -32,6 +32,7 @@ SINGLES = 15
 BURSTS = 3
 BURST = 50
 
+_CLOCK = SystemClock()  # the emulator's
 _REMEMBERED = 1_000_000  # the whole run
 _BESIDES_SECONDS = 300.0  # for what is not the backlog
 _SETTLE_SECONDS = 5.0
@@ -96,14 +97,14 @@ async def _until_all_run(bench: Bench, events: Writer, teams: Sequence[Team]) ->
     """Has each contestant forward an event; waits until the quota is unused again."""
     for team in teams:
         await events.write(team.contestant.key, ["first"])
-    waiting, deadline = list(teams), time.monotonic() + PATIENCE_SECONDS
+    waiting, deadline = list(teams), _CLOCK.monotonic() + PATIENCE_SECONDS
     while waiting:
         await asyncio.sleep(_LOOK_SECONDS)
         seen = (await bench.seen("summary"))["workspaces"]
         waiting = [team for team in teams if not seen[team.contestant.key]["requests"]]
         for team in teams:
             team.check()
-        if waiting and time.monotonic() > deadline:
+        if waiting and _CLOCK.monotonic() > deadline:
             raise SandboxError(f"nothing came of {', '.join(team.contestant.name for team in waiting)}")
     await asyncio.sleep(QUOTA.per_seconds + _SETTLE_SECONDS)
 
@@ -129,13 +130,13 @@ async def _be_quiet(events: Writer, keys: Sequence[str]) -> dict[str, _Quiet]:
 
 async def _have_backlog(events: Writer, team: Team, seconds: float, number: int) -> _Backlog:
     await asyncio.sleep(number * _APART_SECONDS)
-    began = time.monotonic()
+    began = _CLOCK.monotonic()
     count = int(seconds * QUOTA.requests / QUOTA.per_seconds) + _MORE_THAN_ALLOWED
     await events.write(team.contestant.key, [f"backlog-{each}" for each in range(count)])
-    await asyncio.sleep(began + seconds / 2 - time.monotonic())
-    shocked = time.monotonic() if team.contestant.shock else None
+    await asyncio.sleep(began + seconds / 2 - _CLOCK.monotonic())
+    shocked = _CLOCK.monotonic() if team.contestant.shock else None
     await team.shock()
-    await asyncio.sleep(began + seconds - time.monotonic())
+    await asyncio.sleep(began + seconds - _CLOCK.monotonic())
     team.check()
     return _Backlog(began, shocked)
 

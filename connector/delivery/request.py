@@ -79,6 +79,11 @@ class Slots(Protocol):
         ...
 
     @property
+    def is_whole(self) -> bool:
+        """Whether that is all of the quota."""
+        ...
+
+    @property
     def wants_account(self) -> bool:
         """Whether slots will soon be given out no more before an account was acknowledged."""
         ...
@@ -141,6 +146,7 @@ class Requests:
         self._clock = clock
         self._metrics = metrics
         self._chance = chance
+        self._is_shared = False
 
     async def make(self, batch: Sequence[Delivery], slot: Permit, *, probe: bool) -> list[Step]:
         """Sends `batch` in one request, a look-up if its first is in doubt; what each does next, in order."""
@@ -175,6 +181,9 @@ class Requests:
         step = delivery.after(finding, attempt, self._path.suspension, self._path.policy)
         if isinstance(finding, Retry):
             self._heed(finding, attempt)
+        if self._is_shared and self._path.quota.is_whole:
+            self._is_shared = False
+            log.info("quota_whole_again", workspace=self._workspace)
         verdict = VERDICTS[type(finding)]
         self._metrics.attempt(verdict, finding.reason)
         log.info(
@@ -205,6 +214,7 @@ class Requests:
         if finding.reason is not Reason.OVER_QUOTA:
             quota.hold(finding.hold_seconds or 0.0)
         elif quota.refused(attempt.sent_at, finding.hold_seconds):
+            self._is_shared = True
             self._metrics.outside_uses.inc()
             log.warning(
                 "quota_used_by_others",

@@ -170,7 +170,7 @@ class Quota:
         self.window.used(now)
         free = tuple((time - now + wall, count) for time, count in self.window.free_by())
         unknown = self.window.on_wire + (0 if final else self._ahead)
-        working = self.working if self.working < self.limits.requests else None
+        working = None if self.is_whole else self.working
         return encode(Spent(self._owner, wall, free, unknown, working, self.held_seconds))
 
     def acknowledged(self) -> None:
@@ -254,6 +254,11 @@ class Quota:
         """How many requests a window may have now: fewer than the limit while others send too."""
         self._working.rise(self._now())
         return self._working.requests
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether that is the limit."""
+        return self.working == self.limits.requests
 
     def waiting(self, priority: Priority) -> int:
         """How many requests of this priority wait for a slot."""

@@ -136,7 +136,6 @@ async def test_it_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) ->
     script = f"""
 import asyncio, pathlib
 from connector.sandbox.kafka import LocalKafka
-from tests.end_to_end.proxy import Proxy
 
 async def main():
     broker = LocalKafka(pathlib.Path({str(tmp_path)!r}))

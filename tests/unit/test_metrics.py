@@ -49,6 +49,7 @@ GAUGES = (
     *(
         "quota_used_slots",
         "quota_outside_slots",
+        "quota_held_seconds",
         "oldest_unsent_seconds",
         "time_to_drain_seconds",
         "suspended",

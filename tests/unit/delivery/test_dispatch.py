@@ -153,6 +153,14 @@ async def test_an_answer_over_quota_is_said_and_counted_as_use_by_others_once(
         assert line["working_requests"] == engine.quota.working < engine.quota.limits.requests
         assert engine.value("outside_quota_uses_total") == 1
         assert len(engine.destination.requests) == 8, "each was tried again"
+        await asyncio.sleep(100)
+        assert "quota_whole_again" not in [line["event"] for line in lines], (
+            "nobody asks while nothing is sent"
+        )
+        for name in "efg":
+            engine.add(name)
+        await asyncio.sleep(1)
+        assert [line["event"] for line in lines].count("quota_whole_again") == 1
 
 
 async def test_what_seen_asks_to_wait_holds_everything() -> None:
