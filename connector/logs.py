@@ -62,7 +62,7 @@ def configure_logs(settings: LoggingConfig, clean: Callable[[object], object]) -
     set_on_retry_hooks(())  # aiokafka says itself that it cannot connect
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_without_input)
-    handler.addFilter(_is_anybody_s)
+    handler.addFilter(_concerns_us)
     handler.addFilter(_Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[*_FOREIGN, *render], foreign_pre_chain=shared)
@@ -79,10 +79,9 @@ def _without_input(record: logging.LogRecord) -> bool:
     return True
 
 
-def _is_anybody_s(record: logging.LogRecord) -> bool:
-    """What aiokafka's own tasks came to after we had stopped waiting for them, asyncio reports as a bug: nobody's."""
-    error = record.exc_info[1] if record.exc_info else None
-    return record.name != "asyncio" or not type(error).__module__.startswith("aiokafka.")
+def _concerns_us(record: logging.LogRecord) -> bool:
+    """What becomes of a task of aiokafka's own that we have stopped waiting for, asyncio reports as a bug. It is none."""
+    return record.name != "asyncio" or "/aiokafka/" not in record.getMessage()
 
 
 class _Repeats(logging.Filter):

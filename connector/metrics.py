@@ -178,7 +178,7 @@ class Metrics:
         )
         self.outside_uses = self._counter(
             "outside_quota_uses",
-            "Times that SEEN refused a request that the quota had room for, since someone else uses the quota too.",
+            "Times that the working quota fell: SEEN refused what it had room for, since someone else uses it too.",
             each,
         )
         self.attempt_seconds = self._histogram("attempt_seconds", "Duration of requests to SEEN.", _SECONDS)

@@ -82,10 +82,13 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What an API says is left of its quota: `requests`, until it begins anew in `reset_seconds`, None if it says not when."""
+    """What an API says is left of its quota: `requests` of `limit`, until it begins anew in `reset_seconds`; None where it
+    does not say.
+    """
 
     requests: int
     reset_seconds: float | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

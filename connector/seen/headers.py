@@ -38,7 +38,7 @@ def retry_after_seconds(headers: Mapping[str, str], wall: float) -> float | None
 
 
 def remaining(headers: Mapping[str, str], wall: float) -> Remaining | None:
-    """What X-RateLimit-Remaining says; None if it says nothing clear.
+    """What X-RateLimit-Remaining and X-RateLimit-Limit say; None if the former says nothing clear.
 
     X-RateLimit-Reset is taken for seconds, or for a time in Unix seconds where it is as large as one: both are in use.
     """
@@ -49,7 +49,8 @@ def remaining(headers: Mapping[str, str], wall: float) -> Remaining | None:
     if reset is not None:
         seconds = reset - wall if reset > _UNIX_TIMES else reset
         reset = min(max(0.0, seconds), LONGEST_SECONDS)
-    return Remaining(int(requests), reset)
+    limit = _number(headers.get("X-RateLimit-Limit", ""))
+    return Remaining(int(requests), reset, None if limit is None else int(limit))
 
 
 def _number(text: str) -> float | None:

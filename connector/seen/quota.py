@@ -171,7 +171,8 @@ class Quota:
         free = tuple((time - now + wall, count) for time, count in self.window.free_by())
         unknown = self.window.on_wire + (0 if final else self._ahead)
         working = None if self.is_whole else self.working
-        return encode(Spent(self._owner, wall, free, unknown, working, self.held_seconds))
+        rises = (self._working.rises_at or now) - now
+        return encode(Spent(self._owner, wall, free, unknown, working, rises, self.held_seconds))
 
     def acknowledged(self) -> None:
         """The account that was written last is where the next owner finds it."""
@@ -186,6 +187,9 @@ class Quota:
         found = [spent for spent in map(decode, accounts) if spent is not None]
         now, wall = self._now(), self._clock.wall()
         longest = self._timeout + self.limits.longest_seconds
+        # One that cannot be read may be the newest, where those that can are old.
+        if len(found) < len(accounts) and not any(spent.is_recent(wall) for spent in found):
+            found = []
         if not found:
             self.window.inherit([now + longest] * (self.limits.requests if accounts else 0))
             return not accounts
@@ -199,7 +203,7 @@ class Quota:
         if last.owner != self._owner:
             self._held_until = max(self._held_until, now + last.held_for(wall))
             if last.working is not None:
-                self._working.resume(last.working, now - max(0.0, wall - last.at))
+                self._working.resume(last.working, now + last.at + last.rises_seconds - wall, now)
         return True
 
     # What SEEN says of the quota
@@ -220,8 +224,10 @@ class Quota:
         """Corrects our count by SEEN's, downwards only: what SEEN has counted beyond what can be ours, others have sent.
 
         `known` is `used` less all slots ever noted, as of before the request left: with those noted since, the most that
-        SEEN can have counted when it answered.
+        SEEN can have counted when it answered. Where SEEN names another limit, it counts something else than we do.
         """
+        if remaining.limit not in (None, self.limits.requests):
+            return
         others = self.limits.requests - remaining.requests - (known + self._ever)
         if others > 0:
             longest, reset = self.limits.per_seconds, remaining.reset_seconds

@@ -25,8 +25,8 @@ class Spent:
     """The quota of `owner` at its wall time `at`, in Unix seconds.
 
     `free` are times, in Unix seconds, and how many slots come free then. `unknown` requests are on the wire or may leave
-    before the next writing; none if the owner has left. While others send too, `working` is the working quota, and for
-    `held_seconds` nothing was to leave.
+    before the next writing; none if the owner has left. While others send too, `working` is the working quota, which was
+    to rise in `rises_seconds`, and for `held_seconds` nothing was to leave.
     """
 
     owner: str
@@ -34,6 +34,7 @@ class Spent:
     free: tuple[tuple[float, int], ...]
     unknown: int
     working: int | None
+    rises_seconds: float
     held_seconds: float
 
     @property
@@ -45,6 +46,10 @@ class Spent:
         """For how many seconds nothing may leave, from `wall` by the reader's clock; none if zero or less."""
         return self.at + self.held_seconds + CLOCK_SKEW_SECONDS - wall if self.held_seconds else 0.0
 
+    def is_recent(self, wall: float) -> bool:
+        """Whether its owner may have sent something a moment ago, by the clock of a reader that takes over at `wall`."""
+        return self.at + _LONGEST_LEASE_SECONDS + CLOCK_SKEW_SECONDS >= wall
+
     def last_sent_at(self, wall: float) -> float:
         """The latest time at which its owner may have sent something, by the clock of a reader that took over at `wall`."""
         return min(wall, self.at + _LONGEST_LEASE_SECONDS + CLOCK_SKEW_SECONDS)
@@ -53,20 +58,21 @@ class Spent:
 def encode(spent: Spent) -> bytes:
     """`spent` as bytes: fewer than 800, however large the quota is. Times are rounded up to whole seconds."""
     free = [(math.ceil(time - spent.at), count) for time, count in spent.free]
-    held = math.ceil(spent.held_seconds)
-    return orjson.dumps([spent.owner, spent.at, free, spent.unknown, spent.working, held])
+    rises, held = math.ceil(spent.rises_seconds), math.ceil(spent.held_seconds)
+    return orjson.dumps([spent.owner, spent.at, free, spent.unknown, spent.working, rises, held])
 
 
 def decode(content: bytes) -> Spent | None:
     """What `encode` wrote; None for anything else."""
     try:
-        owner, at, free, unknown, working, held = orjson.loads(content)
+        owner, at, free, unknown, working, rises, held = orjson.loads(content)
         return Spent(
             str(owner),
             float(at),
             tuple((float(at) + float(time), int(count)) for time, count in free),
             int(unknown),
             None if working is None else int(working),
+            float(rises),
             float(held),
         )
     except (orjson.JSONDecodeError, TypeError, ValueError):

@@ -53,10 +53,11 @@ class WorkingQuota:
         self._fall_to(max(min(self.requests, used), self.requests // 2) - self._step, now)
         return True
 
-    def resume(self, requests: int, now: float) -> None:
-        """Begins where a predecessor was, at `requests`."""
+    def resume(self, requests: int, rises_at: float, now: float) -> None:
+        """Begins where a predecessor was: at `requests`, to rise at `rises_at`."""
         if requests < self._limit:
             self._fall_to(requests, now)
+            self._rises_at = rises_at
 
     def rise(self, now: float) -> None:
         """Rises as far as is due at `now`."""

@@ -45,8 +45,8 @@ class Arrival:
 
     `at` is Unix seconds, `monotonic` the seconds that the quota counts. `id` is the item's: from the path, or from the
     body if that holds a string. `processed`: it was carried out, whatever was answered. `body` holds at most 16 KiB.
-    `status` stays None where no answer was given, as does `answered`, when it was (in seconds of `monotonic`); `fault` says
-    what was done to it on purpose.
+    `status` stays None where no answer was given, as does `answered`, when it was (in seconds of `monotonic`), which also
+    does for a body over 1 MiB; `fault` says what was done to it on purpose.
     """
 
     at: float

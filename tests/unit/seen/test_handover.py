@@ -46,7 +46,7 @@ def test_what_is_written_is_read_again_and_no_slot_comes_free_too_early(
 ) -> None:
     window = Window(len(times), longest, 0)
     window.inherit(times)
-    found = decode(encode(Spent("a", 0.25, tuple(window.free_by()), unknown, working, held)))
+    found = decode(encode(Spent("a", 0.25, tuple(window.free_by()), unknown, working, 60.0, held)))
     assert found is not None
     assert (found.owner, found.at, found.unknown, found.working) == ("a", 0.25, unknown, working)
     assert held <= found.held_seconds <= held + 1
@@ -68,7 +68,8 @@ def test_an_account_is_small_however_large_the_quota_is(limits: QuotaLimits) -> 
 
 
 @given(
-    st.binary() | st.sampled_from([b"[]", b"{}", b"null", b'["a", 1, [[1]], 2]', b'["a", "b", [], 0, 1, 0]'])
+    st.binary()
+    | st.sampled_from([b"[]", b"{}", b"null", b'["a", 1, [[1]], 2]', b'["a", "b", [], 0, 1, 0, 0]'])
 )
 def test_what_is_foreign_says_nothing(content: bytes) -> None:
     assert decode(content) is None
@@ -132,12 +133,59 @@ async def test_a_working_quota_that_nobody_used_since_has_risen_for_the_successo
 @pytest.mark.parametrize("order", [1, -1])
 async def test_only_the_newest_account_says_how_much_others_left(order: int) -> None:
     """An old one comes with a topic that is read no more."""
-    spent = partial(Spent, free=(), unknown=0, held_seconds=0.0)
+    spent = partial(Spent, free=(), unknown=0, rises_seconds=60.0, held_seconds=0.0)
     old = spent("dead", 1000.0, working=10)
     found = [encode(each) for each in (old, spent("x", 1500.0, working=None), spent("y", 1600.0, working=95))]
     taker = quota(FakeClock(wall=1601), "b")
     assert taker.take_over(found[::order])
     assert taker.working == 95
+
+
+async def test_the_wait_for_a_rise_does_not_begin_anew_with_each_owner() -> None:
+    giver = quota(FakeClock(wall=1000), "a")
+    giver.refused(0, None)
+    heir = quota(FakeClock(wall=1050, monotonic=7), "b")
+    heir.take_over([giver.account(final=True)])
+    clock = FakeClock(wall=1059, monotonic=3)
+    last = quota(clock, "c")
+    last.take_over([heir.account(final=True)])
+    assert last.working == 45
+    clock._monotonic += 1.01
+    assert last.working == 50
+
+
+async def test_a_hold_of_one_s_own_that_ends_later_stays() -> None:
+    giver, taker = quota(FakeClock(wall=1000), "a"), quota(FakeClock(wall=1000), "b")
+    giver.hold(1)
+    taker.hold(100)
+    taker.take_over([giver.account(final=True)])
+    assert taker.held_seconds == 100
+
+
+async def test_what_was_given_up_is_in_the_account() -> None:
+    giver, taker = quota(FakeClock(), "a"), quota(FakeClock(), "b")
+    with await giver.slot(always):
+        pass
+    taker.take_over([giver.account(final=True)])
+    assert taker.used == 1
+
+
+async def test_what_came_free_is_not_in_the_account() -> None:
+    clock = FakeClock()
+    giver = quota(clock, "a")
+    (await giver.slot(always)).answered()
+    clock._monotonic += 11
+    found = decode(giver.account(final=True))
+    assert found is not None
+    assert found.free == ()
+
+
+@pytest.mark.parametrize(("age", "used"), [(6 * 86400.0, 100), (60.0, 0)])
+def test_an_account_that_cannot_be_read_counts_for_all_beside_one_that_is_old(age: float, used: int) -> None:
+    readable = encode(Spent("dead", 1_000_000.0 - age, (), 0, None, 0.0, 0.0))
+    taker = quota(FakeClock(wall=1_000_000.0), "b")
+    assert taker.take_over([b"of another layout", readable]) is (used == 0)
+    assert taker.used == used
 
 
 async def test_a_quota_that_is_whole_is_handed_over_as_whatever_the_successor_s_is() -> None:
@@ -233,7 +281,8 @@ class Reign:
     """One owner: how far its wall clock is off, how long it sends, how often it accounts, how it ends, when the next begins.
 
     Durations are in windows, `accounts_every` in hundredths of one. An account is acknowledged `heard_after` it was
-    written. Every `wasted`th slot comes back unused, when others are answered; none if 0.
+    written. Every `wasted`th slot comes back unused, when others are answered; none if 0; and every `given_up`th request is
+    given up then, and arrives as late as it may.
     """
 
     skew: float
@@ -245,6 +294,7 @@ class Reign:
     back: float
     heard_after: float
     wasted: int
+    given_up: int
 
 
 REIGNS = st.lists(
@@ -259,6 +309,7 @@ REIGNS = st.lists(
         back=st.floats(0, 0.2),
         heard_after=st.sampled_from([0.0, 0.01, 0.2]),
         wasted=st.integers(0, 3),
+        given_up=st.sampled_from([0, 0, 2, 5]),
     ),
     min_size=2,
     max_size=5,
@@ -328,6 +379,10 @@ class Dynasty:
             if reign.wasted and number % reign.wasted == 0:
                 loop.call_later((reign.there + reign.back) * per, slot.unused)
                 await asyncio.sleep(0.001 * per)
+                continue
+            if reign.given_up and number % reign.given_up == 0:
+                loop.call_later(reign.there * per, slot.__exit__, None, None, None)
+                self.arrivals.append(loop.time() + reign.there * per + 0.999 * self.limits.grace_seconds)
                 continue
             self.arrivals.append(loop.time() + reign.there * per)
             loop.call_later((reign.there + reign.back) * per, slot.answered)

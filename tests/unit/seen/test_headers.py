@@ -74,6 +74,7 @@ def test_a_date_is_as_good_as_the_seconds_until_then(seconds: int) -> None:
         ({"X-RateLimit-Remaining": "many"}, None),
         ({"X-RateLimit-Remaining": "-1"}, None),
         ({"X-RateLimit-Remaining": "42"}, Remaining(42)),
+        ({"X-RateLimit-Remaining": "42", "X-RateLimit-Limit": "60"}, Remaining(42, None, 60)),
         ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "7"}, Remaining(0, 7)),
         ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1800000007"}, Remaining(0, 7)),
         ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1799999990"}, Remaining(0, 0)),

@@ -391,6 +391,13 @@ async def test_slots_that_are_held_for_others_count_for_the_quota_and_not_for_th
     assert (quota.used, quota.outside) == (0, 0)
 
 
+@pytest.mark.parametrize(("limit", "outside"), [(None, 39), (100, 39), (60, 0), (5000, 0)])
+async def test_a_count_against_another_limit_corrects_nothing(limit: int | None, outside: int) -> None:
+    quota = new(DOCUMENTED)
+    (await quota.slot(always)).answered(Remaining(60, None, limit))
+    assert quota.outside == outside
+
+
 @pytest.mark.parametrize("remaining", [100, 90, 89, 10_000])
 async def test_a_count_that_can_be_all_ours_corrects_nothing(remaining: int) -> None:
     quota = new(DOCUMENTED)
@@ -609,11 +616,14 @@ class Sent:
     there: float
     back: float
     fate: str
+    priority: Priority
 
 
 FATES = st.sampled_from(["answered", "answered", "answered", "given up", "unused", "unwanted", "hold"])
 SECONDS = st.one_of(st.just(0.0), st.floats(0, 0.05), st.floats(0, 1.5))
-SENT = st.builds(Sent, st.one_of(st.just(0.0), st.floats(0, 0.3)), SECONDS, SECONDS, FATES)
+SENT = st.builds(
+    Sent, st.one_of(st.just(0.0), st.floats(0, 0.3)), SECONDS, SECONDS, FATES, st.sampled_from(Priority)
+)
 
 
 class StrictServer:
@@ -633,13 +643,13 @@ class StrictServer:
     async def _one(self, sent: Sent, group: asyncio.TaskGroup) -> None:
         per = self.limits.per_seconds
         if sent.fate == "unwanted":
-            asking = asyncio.create_task(self.quota.slot(always))
+            asking = asyncio.create_task(self.quota.slot(always, sent.priority))
             await asyncio.wait([asking], timeout=sent.back * per)
             if asking.cancel():
                 return
             slot = asking.result()
         else:
-            slot = await self.quota.slot(always)
+            slot = await self.quota.slot(always, sent.priority)
         with slot:
             match sent.fate:
                 case "unused":
@@ -651,10 +661,12 @@ class StrictServer:
                     group.create_task(self._arrive(late))
                 case _:
                     await self._arrive(sent.there * per)
+                    left = self.limits.requests - sum(time() - each < per for each in self.arrivals)
                     await asyncio.sleep(sent.back * per)
                     if sent.fate == "hold":
                         self.quota.hold(sent.back * per)
-                    slot.answered()
+                    slot.answered(Remaining(left))
+                    assert self.quota.outside == 0, "nobody else sends"
 
     async def _arrive(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

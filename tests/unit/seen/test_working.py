@@ -82,13 +82,13 @@ def test_each_rise_that_fails_makes_the_next_one_wait_twice_as_long_up_to_thirty
 
 def test_a_successor_goes_on_where_its_predecessor_was() -> None:
     quota = WorkingQuota(100, 10)
-    quota.resume(45, now=1000)
-    assert [at(quota, now) for now in (1000, 1059, 1060)] == [45, 45, 50]
+    quota.resume(45, rises_at=1033, now=1000)
+    assert [at(quota, now) for now in (1000, 1032, 1033)] == [45, 45, 50]
 
 
 def test_a_successor_with_a_smaller_quota_uses_what_it_has() -> None:
     quota = WorkingQuota(30, 10)
-    quota.resume(45, now=1000)
+    quota.resume(45, rises_at=1033, now=1000)
     assert (quota.requests, quota.is_whole) == (30, True)
 
 
