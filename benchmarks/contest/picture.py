@@ -100,7 +100,7 @@ def _panel(contestant: Contestant, course: Course, found: Figures, quota: Quota,
 
 
 def _words(found: Figures) -> str:
-    share = "" if found.share is None else f"{found.share:.1%} used, "
+    share = "" if found.share is None else f"{found.share:.1%} of the limit accepted, "
     return f"{share}{found.refused:,} refused, worst window {found.worst_window}"
 
 

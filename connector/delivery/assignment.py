@@ -86,8 +86,12 @@ class Assignment:
             self.trackers[each].promised = data.started_below
 
     def ends_at(self, ends: Mapping[Partition, int]) -> None:
-        """Notes the offsets after the last records, for the lag."""
+        """Notes the offsets after the last records, which were asked for in this epoch: for the lag, and for what a
+        predecessor cannot have sent.
+        """
         self._ends = dict(ends)
+        for each, end in ends.items():
+            self.trackers[each].ends_at(end)
 
     @property
     def in_doubt(self) -> int:

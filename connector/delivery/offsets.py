@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connector.delivery.commitdata import CommitData
@@ -77,6 +78,13 @@ class OffsetTracker:
     def is_in_doubt(self, offset: int) -> bool:
         """Whether a predecessor may have sent `offset`, and did not settle it."""
         return offset < self._known.started_below or offset in self._known.in_doubt
+
+    def ends_at(self, end: int) -> None:
+        """The partition ended at `end` when this epoch had begun already: beyond it a predecessor cannot have read."""
+        known = self._known
+        if end < known.started_below or any(offset >= end for offset in known.in_doubt):
+            in_doubt = frozenset(offset for offset in known.in_doubt if offset < end)
+            self._known = replace(known, in_doubt=in_doubt, started_below=min(end, known.started_below))
 
     def sent(self, offset: int) -> None:
         """A request for `offset` leaves: until `answered`, SEEN may have it."""

@@ -157,7 +157,7 @@ class Pair:
 @dataclass(frozen=True, slots=True)
 class Stage:
     """What several pairs share. Each has a workspace of its own at SEEN, named as the pair is; `has_lease` False: all of
-    their replicas have the bug of `without_lease.py`. `starting` is for a machine of two cores: one pair after the other.
+    their replicas have the bugs of `without_lease.py`. `starting` is for a machine of two cores: one pair after the other.
     """
 
     directory: Path
@@ -168,9 +168,7 @@ class Stage:
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
-    async def pair(
-        self, name: str, *, ways: Iterable[tuple[int, int]], events: int, in_flight: int
-    ) -> AsyncIterator[Pair]:
+    async def pair(self, name: str, *, ways: Iterable[tuple[int, int]], events: int) -> AsyncIterator[Pair]:
         """Two replicas that run. `ways` are two of the broker's proxies."""
         async with AsyncExitStack() as ending:
             replicas = []
@@ -178,7 +176,7 @@ class Stage:
                 to_kafka = await ending.enter_async_context(Proxy(behind, port))
                 to_seen = await ending.enter_async_context(Proxy(URL(self.seen.url).port or 0))
                 deployment = self._deployment(f"{name}-{number}", to_seen, to_kafka)
-                deployment.workspace(name, seen=_SEEN, delivery={"max_in_flight": in_flight})
+                deployment.workspace(name, seen=_SEEN)
                 replicas.append(Replica(deployment, to_seen, to_kafka))
             outside = replicas[0].deployment
             await outside.create(outside.topic("events", name), partitions=1)

@@ -37,23 +37,20 @@ _CUT_OFF_SECONDS = 24.0
 class Course:
     """The owner stands still for `still_seconds`, or is cut off from Kafka if that is None; there are `events` enough.
 
-    `hard`: connections are reset, and Kafka refuses new ones; else they end in order, and Kafka is silent. At most
-    `in_flight` requests leave beyond the last commit, with or without a lease. An owner that is cut off has so many that
-    they last for 23 s; with the default of 32 and a quota of 1,000 an hour they would last for minutes.
+    `hard`: connections are reset, and Kafka refuses new ones; else they end in order, and Kafka is silent.
     """
 
     workspace: str
     events: int
-    in_flight: int
     hard: bool
     still_seconds: float | None = None
 
 
 COURSES = (
-    Course("still-60-s", 255, 16, hard=True, still_seconds=60.0),  # the longest first
-    Course("kafka-silent", 140, 100, hard=False),
-    Course("kafka-refuses", 140, 100, hard=True),
-    Course("still-20-s", 110, 16, hard=False, still_seconds=20.0),
+    Course("still-60-s", 255, hard=True, still_seconds=60.0),  # the longest first
+    Course("kafka-silent", 140, hard=False),
+    Course("kafka-refuses", 140, hard=True),
+    Course("still-20-s", 110, hard=False, still_seconds=20.0),
 )
 
 
@@ -93,9 +90,7 @@ async def played(course: Course, stage: Stage) -> AsyncIterator[Zombie]:
     """
     first = 2 * COURSES.index(course)
     ways = stage.kafka.proxies[first : first + 2]
-    async with stage.pair(
-        course.workspace, ways=ways, events=course.events, in_flight=course.in_flight
-    ) as pair:
+    async with stage.pair(course.workspace, ways=ways, events=course.events) as pair:
         owner, successor = await pair.roles()
         await pair.flood()
         zombie = Zombie(pair, owner, time.time())

@@ -41,7 +41,9 @@ def test_it_says_in_words_what_it_shows() -> None:
     assert title is not None
     assert description is not None
     assert root.attrib["aria-labelledby"].split() == [title.attrib["id"], description.attrib["id"]]
-    assert f"{CONTESTANTS[0].name}: 99.9% used, 0 refused, worst window 100" in str(description.text)
+    assert f"{CONTESTANTS[0].name}: 99.9% of the limit accepted, 0 refused, worst window 100" in str(
+        description.text
+    )
 
 
 def test_a_line_steps_to_the_requests_in_the_window_and_back() -> None:

@@ -150,3 +150,13 @@ def test_what_may_have_left_before_stays_in_doubt_while_it_is_not_looked_up() ->
     assert tracker.at_the_end().in_doubt == {0, 2, 3}
     tracker.settle(0)
     assert tracker.at_the_end().in_doubt == {2, 3}
+
+
+def test_beyond_the_end_of_the_partition_nothing_is_in_doubt() -> None:
+    tracker = OffsetTracker(0, CommitData(frozenset({1}), frozenset({3, 9}), 6))
+    tracker.ends_at(5)
+    assert [tracker.is_in_doubt(offset) for offset in range(10)] == [True] * 5 + [False] * 5
+    assert tracker.at_the_end().in_doubt == {0, 2, 3, 4}
+    tracker.ends_at(8)
+    assert not tracker.is_in_doubt(5), "what came later is still not in doubt"
+    assert tracker.pass_over(1)

@@ -665,6 +665,23 @@ async def test_an_owner_says_how_much_its_predecessor_may_have_sent(lines: list[
     assert [line["in_doubt"] for line in lines if line["event"] == "partitions_assigned"] == [0, 8]
 
 
+async def test_regression_what_is_written_after_a_crash_is_not_in_doubt_and_leaves_at_once() -> None:
+    quiet = Simulation(settings=EngineSettings(max_in_flight=4))
+    async with quiet:
+        quiet.add("before")
+        await asyncio.sleep(5)
+        await quiet.crash()
+    async with Simulation(topics=quiet.topics, owner="replica-2") as engine:
+        await asyncio.sleep(1)
+        for name in ("one", "two"):
+            engine.add(name)
+        await asyncio.sleep(1)
+        assert [(each.kind, each.ids) for each in engine.destination.requests] == [
+            ("create", ("one",)),
+            ("create", ("two",)),
+        ]
+
+
 # The lease
 
 
