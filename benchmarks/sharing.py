@@ -44,7 +44,7 @@ async def measure(bench: Bench, minutes: float) -> None:
     backlog = [Message(key=b"%d" % number, value=b'{"id": "ours-%d"}' % number) for number in range(events)]
     await write_records(bench.connection, topic, backlog, seconds=120)
     other = asyncio.create_task(use_half(bench), name="the other user")
-    print(f"{'minute':>6}{'others':>9}{'ours':>7}{'refused':>9}{'share':>8}")
+    print(f"{'minute':>6}{'others':>9}{'refused':>9}{'ours':>9}{'refused':>9}{'share':>9}")
     try:
         async with bench.connector("shared", LIMIT) as connector:
             await connector.until_accepted(1)
@@ -62,9 +62,11 @@ def _show(minute: int, arrivals: list[dict[str, object]]) -> None:
     times = [float(str(each["monotonic"])) for each in arrivals]
     last = [each for each, at in zip(arrivals, times, strict=True) if at > times[-1] - 60]
     ours = [each for each in last if not str(each["id"]).startswith("other")]
-    refused = sum(each["status"] == 429 for each in ours)
+    refused = [each for each in last if each["status"] == 429]
+    of_ours = sum(each in ours for each in refused)
     print(
-        f"{minute:>6}{len(last) - len(ours):>9}{len(ours):>7}{refused:>9}{refused / max(1, len(ours)):>8.2%}",
+        f"{minute:>6}{len(last) - len(ours):>9}{len(refused) - of_ours:>9}"
+        f"{len(ours):>9}{of_ours:>9}{of_ours / max(1, len(ours)):>9.2%}",
         flush=True,
     )
 

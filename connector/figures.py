@@ -25,6 +25,7 @@ def figures(
         "in_flight_requests": dispatcher.in_flight if dispatcher else 0,
         "uncommitted_records": blocking[1] if blocking else 0,
         "quota_requests": limits.requests,
+        "quota_per_seconds": limits.per_seconds,
         "quota_working_requests": quota.working,
         "quota_used_slots": quota.used,
         "quota_outside_slots": quota.outside,

@@ -86,6 +86,7 @@ _GAUGES = {
     "in_flight_requests": "Requests to SEEN on the wire.",
     "uncommitted_records": "The widest span from a partition's committed offset to its last read one.",
     "quota_requests": "Requests that may be made in one window.",
+    "quota_per_seconds": "The length of the quota's window.",
     "quota_working_requests": "Requests that may be made in one window now: fewer while someone else uses the quota too.",
     "quota_used_slots": "Slots of the window in use: on the wire, answered less than a window ago, or held for others.",
     "quota_outside_slots": "Slots of the window that other users have spent, as far as SEEN's answers tell.",

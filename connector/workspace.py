@@ -236,7 +236,6 @@ class Workspace:
             "state": self._state(),
             "reason": reason,
             **found,
-            "quota_per_seconds": self._quota.limits.per_seconds,
             "waiting_requests": queues,
             "blocking": assignment.blocking[0] if assignment.blocking else None,
             "partitions": sorted(map(str, assignment.trackers)),

@@ -50,6 +50,7 @@ GAUGES = (
         "quota_used_slots",
         "quota_outside_slots",
         "quota_held_seconds",
+        "quota_per_seconds",
         "oldest_unsent_seconds",
         "time_to_drain_seconds",
         "suspended",
