@@ -176,7 +176,9 @@ class Stage:
                 to_kafka = await ending.enter_async_context(Proxy(behind, port))
                 to_seen = await ending.enter_async_context(Proxy(URL(self.seen.url).port or 0))
                 deployment = self._deployment(f"{name}-{number}", to_seen, to_kafka)
-                deployment.workspace(name, seen=_SEEN)
+                # So many offsets may leave beyond a commit: that would end an owner that is cut off, too.
+                delivery = {} if self.has_lease else {"max_in_flight": 100}
+                deployment.workspace(name, seen=_SEEN, delivery=delivery)
                 replicas.append(Replica(deployment, to_seen, to_kafka))
             outside = replicas[0].deployment
             await outside.create(outside.topic("events", name), partitions=1)
