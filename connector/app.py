@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from connector import wiring
 from connector.admin import Admin
 from connector.clock import SystemClock, wait_for_event
 from connector.delivery.backoff import Backoff
 from connector.errors import ConnectorError
 from connector.inbound.listener import Limits, Listener
+from connector.inbound.peers import Peers
 from connector.kafka.assignor import Member
 from connector.metrics import Metrics
 from connector.workspace import Surroundings, Workspace
@@ -65,6 +67,8 @@ class App:
             ),
             metrics=self._metrics,
             clock=self._clock,
+            peers=Peers(listener.trusted_proxies),
+            tokens=wiring.token_endpoint(config, self._clock, self._metrics),
         )
         self._admin = Admin(self, host=admin.host, port=admin.port)
 

@@ -74,8 +74,21 @@ CALLBACK_RESULTS = (
     "timed_out",
     "cut_off",
     "not_durable",
+    "unverifiable",
 )
 """How an inbound call can end; only the first two are answered 2xx."""
+
+TOKEN_ANSWERS = (
+    "issued",
+    "invalid_client",
+    "invalid_request",
+    "unsupported_grant_type",
+    "wrong_method",
+    "too_large",
+    "timed_out",
+    "cut_off",
+)
+"""How a request for an access token can end; only the first gives one."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _DELIVERY_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
@@ -121,6 +134,7 @@ class WorkspaceMetrics:
         self.restarts = metrics.restarts.labels(workspace)
         self.taken_by_retention = metrics.taken_by_retention.labels(workspace)
         self.outside_uses = metrics.outside_uses.labels(workspace)
+        self.issuer_key_failures = metrics.issuer_key_failures.labels(workspace)
         self.attempt_seconds = metrics.attempt_seconds.labels(workspace)
         self.delivery_seconds = metrics.delivery_seconds.labels(workspace)
 
@@ -162,6 +176,18 @@ class Metrics:
         self.callbacks = self._counter("callbacks", "Inbound calls, by how they ended.", (*each, "result"))
         self.callbacks_unknown = self._counter(
             "callbacks_unknown_workspace", "Inbound calls for a workspace that is not configured.", ()
+        )
+        tokens = self._counter(
+            "token_requests", "Requests for an access token, by how they ended.", ("answer",)
+        )
+        self._token_requests = {result: tokens.labels(result) for result in TOKEN_ANSWERS}
+        self.late_refusals = self._counter(
+            "late_refusals",
+            "Answers to wrong secrets that were held back: the address had failed before.",
+            (),
+        )
+        self.issuer_key_failures = self._counter(
+            "issuer_key_failures", "Fetches of the public keys of an issuer of tokens that failed.", each
         )
         self.publish_failures = self._counter(
             "publish_failures",
@@ -205,6 +231,10 @@ class Metrics:
         if name not in self._workspaces:
             self._workspaces[name] = WorkspaceMetrics(self, name)
         return self._workspaces[name]
+
+    def token_request(self, result: str) -> None:
+        """Counts one request for an access token. Raises KeyError for a result that is not in `TOKEN_ANSWERS`."""
+        self._token_requests[result].inc()
 
     def exposition(self) -> bytes:
         """All series in the Prometheus text format."""

@@ -11,6 +11,10 @@ import jmespath
 from connector.delivery.backoff import Backoff
 from connector.delivery.delivery import DeliveryPolicy
 from connector.inbound.auth import BasicAuth, NoAuth, TokenAuth
+from connector.inbound.grants import Client
+from connector.inbound.jwks import IssuerAuth, IssuerKeys, expected_of_issuer
+from connector.inbound.tokenendpoint import TokenEndpoint
+from connector.inbound.tokens import OwnTokenAuth
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import SourceSettings
 from connector.kafka.topics import NewTopics
@@ -21,13 +25,15 @@ from connector.seen.limits import QuotaLimits
 from connector.seen.oauth2 import OAuth2, OAuth2Client
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Mapping as Headers
 
     from connector.clock import Clock
     from connector.config import model
     from connector.config.secrets import Redactor
-    from connector.inbound.auth import Authenticator
+    from connector.inbound.auth import Authenticator, Proof
     from connector.kafka.assignor import Member
+    from connector.metrics import Metrics, WorkspaceMetrics
     from connector.seen.auth import Credentials
 
 
@@ -117,15 +123,52 @@ def policy(workspace: model.WorkspaceConfig) -> DeliveryPolicy:
     )
 
 
+def authenticator(
+    workspace: model.WorkspaceConfig,
+    listener: model.ListenerConfig,
+    clock: Clock,
+    metrics: WorkspaceMetrics,
+) -> Authenticator:
+    """Who may call back. Raises ValueError where access tokens are to be checked and nothing says what signs them."""
+    auth = workspace.callback.auth
+    if auth.oauth2 is not None:
+        return OwnTokens(workspace.name, auth.oauth2.client_id, _signing_keys(listener), clock)
+    if auth.jwt is not None:
+        given = auth.jwt
+        keys = IssuerKeys(given.jwks_url, workspace.name, clock, metrics)
+        wanted = expected_of_issuer(given.issuer, given.audience, given.algorithms, given.subject)
+        return IssuerAuth(keys, wanted, clock)
+    return CallbackAuthenticator(auth)
+
+
+def token_endpoint(config: model.Config, clock: Clock, metrics: Metrics) -> TokenEndpoint | None:
+    """Where SEEN fetches access tokens; None if no workspace's callbacks ask for one of ours."""
+    clients = [
+        (each.name, each.callback.auth.oauth2) for each in config.workspaces if each.callback.auth.oauth2
+    ]
+    endpoint = config.connector.listener.oauth2
+    if endpoint is None or not clients:
+        return None
+
+    def revealed() -> list[Client]:
+        return [
+            Client(name, given.client_id, tuple(secret.reveal() for secret in given.client_secret))
+            for name, given in clients
+        ]
+
+    keys = _signing_keys(config.connector.listener)
+    return TokenEndpoint(revealed, keys, endpoint.token_lifetime_seconds, metrics, clock)
+
+
 class CallbackAuthenticator:
-    """The authentication that the file asks for. Secrets are revealed at each call, so a rotated file needs no restart."""
+    """A static secret, or none. Secrets are revealed at each call, so a rotated file needs no restart."""
 
     def __init__(self, config: model.CallbackAuth) -> None:
         self._config = config
 
-    def accepts(self, headers: Headers[str, str]) -> bool:
-        """Whether these headers prove the caller's right."""
-        return self._authenticator().accepts(headers)
+    async def check(self, headers: Headers[str, str]) -> Proof:
+        """What these headers prove."""
+        return await self._authenticator().check(headers)
 
     def _authenticator(self) -> Authenticator:
         config = self._config
@@ -135,7 +178,31 @@ class CallbackAuthenticator:
             return BasicAuth(tuple((each.username, each.password.reveal()) for each in config.basic))
         if config.none:
             return NoAuth()
-        raise ValueError("a kind of callback authentication that is not built yet")
+        raise ValueError("this kind of authentication has an authenticator of its own")
+
+
+class OwnTokens:
+    """Access tokens of our own endpoint. The keys are revealed at each call, likewise."""
+
+    def __init__(
+        self, workspace: str, client_id: str, keys: Callable[[], tuple[str, ...]], clock: Clock
+    ) -> None:
+        self._workspace = workspace
+        self._client_id = client_id
+        self._keys = keys
+        self._clock = clock
+
+    async def check(self, headers: Headers[str, str]) -> Proof:
+        """What these headers prove."""
+        now = self._clock.wall()
+        return await OwnTokenAuth(self._keys(), self._workspace, self._client_id, now).check(headers)
+
+
+def _signing_keys(listener: model.ListenerConfig) -> Callable[[], tuple[str, ...]]:
+    if listener.oauth2 is None:
+        raise ValueError("access tokens need listener.oauth2.signing_key")
+    secrets = listener.oauth2.signing_key
+    return lambda: tuple(secret.reveal() for secret in secrets)
 
 
 def _mapping(source: model.SourceConfig, workspace: model.WorkspaceConfig) -> Mapping:

@@ -187,7 +187,9 @@ class Workspace:
         callback, topics = self._config.callback, self._config.topics
         return Door(
             workspace=self.name,
-            authenticator=wiring.CallbackAuthenticator(callback.auth),
+            authenticator=wiring.authenticator(
+                self._config, self._around.config.listener, self._around.clock, self._metrics
+            ),
             fields=CallbackFields.compiled(callback.fields.model_dump()),
             videos_topic=topics.videos,
             dead_letters_topic=topics.dead_letters,

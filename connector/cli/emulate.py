@@ -14,6 +14,7 @@ from connector.sandbox.emulator import (
     EmulatorSettings,
     OAuthClient,
     Quota,
+    TokenClient,
     WorkspaceSettings,
     bearer,
 )
@@ -63,6 +64,14 @@ DEFAULT_WORKSPACE = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
     show_envvar=True,
     help="Sent with callbacks as `Authorization: Bearer`.",
 )
+@click.option("--callback-token-url", help="Where to fetch access tokens for callbacks (OAuth 2.0).")
+@click.option("--callback-client-id", help="The client that fetches them.")
+@click.option(
+    "--callback-client-secret",
+    envvar="SEEN_EMULATOR_CALLBACK_CLIENT_SECRET",
+    show_envvar=True,
+    help="Secret of that client.",
+)
 @click.option(
     "--requests", default=100, show_default=True, type=click.IntRange(1), help="Quota, in each window."
 )
@@ -108,6 +117,9 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     token_seconds: float,
     callback_url: str | None,
     callback_token: str | None,
+    callback_token_url: str | None,
+    callback_client_id: str | None,
+    callback_client_secret: str | None,
     requests: int,
     per_seconds: float,
     render_seconds: float,
@@ -126,7 +138,8 @@ def emulate(  # noqa: PLR0913 - one argument for each option
             OAuthClient(client_id=client_id, client_secret=client_secret, token_seconds=token_seconds),
         )
     headers = bearer(callback_token) if callback_token else {}
-    callback = Callback(callback_url, headers) if callback_url else None
+    oauth2 = _token_client(callback_token_url, callback_client_id, callback_client_secret)
+    callback = Callback(callback_url, headers, oauth2=oauth2) if callback_url else None
     quota = Quota(requests, per_seconds)
     settings = EmulatorSettings(
         workspaces=tuple(
@@ -144,6 +157,15 @@ def emulate(  # noqa: PLR0913 - one argument for each option
         asyncio.run(_serve(settings))
     except SandboxError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _token_client(url: str | None, client_id: str | None, client_secret: str | None) -> TokenClient | None:
+    if url is None and client_id is None and client_secret is None:
+        return None
+    if url is None or client_id is None or client_secret is None:
+        together = "--callback-token-url, --callback-client-id and --callback-client-secret go together"
+        raise click.UsageError(together)
+    return TokenClient(token_url=url, client_id=client_id, client_secret=client_secret)
 
 
 async def _serve(settings: EmulatorSettings) -> None:

@@ -62,6 +62,8 @@ def load(directory: Path, environ: Mapping[str, str]) -> Config:
         if (document := _open(path, environ, problems)) is not None
     ]
     _apply_workspace_rules(workspaces)
+    if connector is not None and connector.settings is not None:
+        _apply_needs(connector, connector.settings, workspaces)
     files: list[_File[ConnectorConfig] | _File[WorkspaceConfig]] = [
         *([connector] if connector else []),
         *workspaces,
@@ -164,6 +166,16 @@ def _apply_workspace_rules(files: list[_File[WorkspaceConfig]]) -> None:
         earlier = known[clash.earlier_at][0].document
         there = f"{dotted(clash.earlier_location)} at {earlier.file}:{earlier.line(clash.earlier_location)}"
         known[clash.at][0].apply([rules.Mistake(clash.location, f"{clash.message} {there}")])
+
+
+def _apply_needs(
+    connector: _File[ConnectorConfig], settings: ConnectorConfig, files: list[_File[WorkspaceConfig]]
+) -> None:
+    if any(_related(("listener", "oauth2"), mistaken) for mistaken in connector.mistaken):
+        return  # it is there, and wrong
+    for file in files:
+        if file.settings is not None:
+            file.apply(rules.needs_of_connector(settings, file.settings))
 
 
 def _warnings(files: list[_File[WorkspaceConfig]]) -> Iterable[Problem]:

@@ -14,7 +14,7 @@ from pydantic import Field
 from connector.config.kafka import KafkaConfig, NewTopics
 from connector.config.secrets import Redactor, Secret
 from connector.config.seen import Backoff, Batch, OAuth2Client, Quota, SeenAuth, SeenConfig
-from connector.config.settings import Settings
+from connector.config.settings import Settings, SigningKeys
 from connector.config.values import Count, Network, Port, Seconds, Text
 from connector.config.workspace import (
     BasicCredential,
@@ -25,6 +25,8 @@ from connector.config.workspace import (
     CallbackFields,
     DeliveryConfig,
     Images,
+    JwtIssuer,
+    OAuth2Server,
     SourceConfig,
     TopicsConfig,
     VideosConfig,
@@ -46,16 +48,19 @@ __all__ = [
     "ConnectorConfig",
     "DeliveryConfig",
     "Images",
+    "JwtIssuer",
     "KafkaConfig",
     "ListenerConfig",
     "LoggingConfig",
     "NewTopics",
     "OAuth2Client",
+    "OAuth2Server",
     "Quota",
     "SeenAuth",
     "SeenConfig",
     "SourceConfig",
     "SpoolConfig",
+    "TokenEndpoint",
     "TopicsConfig",
     "VideosConfig",
     "WorkspaceConfig",
@@ -69,6 +74,16 @@ class SpoolConfig(Settings):
     max_bytes: Count = 268_435_456
 
 
+class TokenEndpoint(Settings):
+    """`POST /oauth2/token`, for the workspaces whose `callback.auth` is `oauth2`.
+
+    All replicas need the same keys: a token that one has issued opens the workspace at each.
+    """
+
+    signing_key: SigningKeys
+    token_lifetime_seconds: Annotated[Seconds, Field(ge=10, le=86400)] = 300.0
+
+
 class ListenerConfig(Settings):
     """Where SEEN's callbacks arrive. TLS ends before it."""
 
@@ -78,6 +93,7 @@ class ListenerConfig(Settings):
     publish_timeout_seconds: Seconds = 10.0
     spool: SpoolConfig = SpoolConfig()
     trusted_proxies: tuple[Network, ...] = ()
+    oauth2: TokenEndpoint | None = None
 
 
 class AdminConfig(Settings):
@@ -137,6 +153,9 @@ class Config:
                     redactor.watch(item)
                 elif isinstance(item, BasicCredential):
                     redactor.watch_basic(item.username, item.password)
+                elif isinstance(item, OAuth2Server):
+                    for secret in item.client_secret:
+                        redactor.watch_basic(item.client_id, secret)
         return redactor
 
     def _parts(self) -> Iterator[tuple[str | None, Settings]]:

@@ -73,6 +73,13 @@ def workspace_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
         yield Mistake(("callback", "auth", "none"), "whoever reaches the listener can announce videos")
 
 
+def needs_of_connector(connector: ConnectorConfig, workspace: WorkspaceConfig) -> Iterator[Mistake]:
+    """What a workspace file rests on that connector.yaml does not have."""
+    if workspace.callback.auth.oauth2 is not None and connector.listener.oauth2 is None:
+        missing = "needs listener.oauth2.signing_key in connector.yaml: it signs the access tokens"
+        yield Mistake(("callback", "auth", "oauth2"), missing)
+
+
 def clashes(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
     """Rules between workspaces, and between the topics of one."""
     yield from _same_identity(workspaces)
@@ -135,9 +142,9 @@ def _source(location: Location, source: SourceConfig, *, needs_id: bool) -> Iter
 
 
 def _callback_auth(auth: CallbackAuth) -> Iterator[Mistake]:
-    given = (bool(auth.token), bool(auth.basic), auth.oauth2 is not None, auth.none)
+    given = (bool(auth.token), bool(auth.basic), auth.oauth2 is not None, auth.jwt is not None, auth.none)
     if sum(given) != 1:
-        yield Mistake(("callback", "auth"), "needs exactly one of token, basic, oauth2, none: true")
+        yield Mistake(("callback", "auth"), "needs exactly one of token, basic, oauth2, jwt, none: true")
     if "header" in auth.model_fields_set and not auth.token:
         yield Mistake(("callback", "auth", "header"), "has no effect without token")
 
@@ -165,6 +172,13 @@ def _identities(workspace: WorkspaceConfig) -> Iterator[tuple[object, Location, 
     if getattr(seen, target) is not None:
         quota = ("quota", _origin(seen.base_url), target, getattr(seen, target))
         yield quota, ("seen", target), "shares its quota at SEEN with"
+    auth, taken = workspace.callback.auth, "is already taken by"
+    if auth.oauth2 is not None:
+        # The token endpoint is shown a client and no workspace.
+        yield ("client", auth.oauth2.client_id), ("callback", "auth", "oauth2", "client_id"), taken
+    if auth.jwt is not None:
+        audience = ("audience", auth.jwt.issuer, auth.jwt.audience)
+        yield audience, ("callback", "auth", "jwt", "audience"), taken
 
 
 def _same_topic(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:

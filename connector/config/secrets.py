@@ -35,11 +35,12 @@ class Secret:
     Raises ValueError, whose message never holds the value, if the text cannot be used as a secret.
     """
 
-    __slots__ = ("_file", "_file_watchers", "_trouble", "_value", "_watchers")
+    __slots__ = ("_file", "_file_watchers", "_min_length", "_trouble", "_value", "_watchers")
 
     def __init__(self, value: str) -> None:
-        _ensure_usable(value)
+        _ensure_usable(value, MIN_LENGTH)
         self._value = value
+        self._min_length = MIN_LENGTH
         self._file: Path | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._trouble: str | None = None
@@ -55,6 +56,14 @@ class Secret:
         secret._file = file
         return secret
 
+    def require_length(self, characters: int) -> None:
+        """Asks for more than `MIN_LENGTH`: of the value now, and of what its file holds later.
+
+        Raises ValueError if the value is shorter.
+        """
+        self._min_length = characters
+        _ensure_usable(self._value, characters)
+
     def reveal(self) -> str:
         """The value, for the one place that needs it. Reads a small local file where the secret is in one.
 
@@ -63,7 +72,7 @@ class Secret:
         if self._file is not None:
             try:
                 fresh = _read(self._file)
-                _ensure_usable(fresh)
+                _ensure_usable(fresh, self._min_length)
             except ValueError as error:
                 self._note(str(error))
                 return self._value
@@ -111,11 +120,11 @@ class Secret:
         raise TypeError(message)
 
 
-def _ensure_usable(value: str) -> None:
+def _ensure_usable(value: str, min_length: int) -> None:
     if not value:
         message = "is empty"
-    elif len(value) < MIN_LENGTH:
-        message = f"is shorter than {MIN_LENGTH} characters"
+    elif len(value) < min_length:
+        message = f"is shorter than {min_length} characters"
     elif not value.isprintable():
         message = "holds a line break or another character that does not print"
     else:
@@ -216,6 +225,10 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def _basic_forms(username: str, password: str) -> Iterator[str]:
-    pair = f"{username}:{password}".encode()
-    for encoded in (base64.b64encode(pair).decode(), base64.urlsafe_b64encode(pair).decode()):
-        yield from (encoded, encoded.rstrip("="))
+    quoted = ":".join(urllib.parse.quote_plus(text, errors="replace") for text in (username, password))
+    for pair in (
+        f"{username}:{password}".encode(),
+        quoted.encode(),
+    ):  # the second is OAuth 2.0's (RFC 6749, 2.3.1)
+        for encoded in (base64.b64encode(pair).decode(), base64.urlsafe_b64encode(pair).decode()):
+            yield from (encoded, encoded.rstrip("="))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,7 +16,7 @@ from pydantic import (
 )
 
 from connector.config.secrets import MASK, Secret
-from connector.config.values import AtMostTwo, empty_is_unset, mistake
+from connector.config.values import AtMostTwo, NotEmpty, empty_is_unset, mistake
 
 WRITTEN = "<written>"
 """In a message: stands for the scalar as the file has it, before substitution."""
@@ -116,6 +117,15 @@ def _secrets(value: object) -> Sequence[object]:
     return [SecretFile(path, value.in_two_ways) for path in _listed(value.path)]
 
 
+def _signing_keys(secrets: tuple[Secret, ...]) -> tuple[Secret, ...]:
+    for secret in secrets:
+        try:
+            secret.require_length(SIGNING_KEY_LENGTH)
+        except ValueError as error:
+            raise mistake(f"{error}: a key is random text that nobody types") from None
+    return secrets
+
+
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise mistake("must be the name of a file")
@@ -137,6 +147,12 @@ SecretText = Annotated[Secret, PlainValidator(_secret), PlainSerializer(lambda _
 OptionalSecret = Annotated[SecretText | None, BeforeValidator(empty_is_unset)]
 RotatingSecrets = Annotated[tuple[SecretText, ...], BeforeValidator(_secrets), AtMostTwo]
 """One secret, or two while a rotation goes on: both are good."""
+
+SIGNING_KEY_LENGTH = 32
+"""In characters. HS256 wants a key of 256 bits at least (RFC 7518, 3.2)."""
+
+SigningKeys = Annotated[RotatingSecrets, AfterValidator(_signing_keys), NotEmpty]
+"""One key, or two while a rotation goes on: the first signs, both are good."""
 
 OptionalFile = Annotated[Annotated[Path, PlainValidator(_file)] | None, BeforeValidator(empty_is_unset)]
 """An existing file; a relative name counts from the file that names it."""

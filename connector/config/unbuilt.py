@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 CONNECTOR: dict[str, str | None] = {
     "listener.spool.directory": None,
-    "listener.trusted_proxies": None,
 }
 """Rows of connector.yaml."""
 
@@ -22,7 +21,6 @@ WORKSPACE: dict[str, str | None] = {
     "sources.*.images.check": "fetch",
     "seen.api": "receivers",
     "seen.batch": None,
-    "callback.auth.oauth2": None,
     "videos": None,
     "topics.replay": None,
     "topics.viewers": None,

@@ -111,6 +111,19 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _https_url(value: str) -> str:
+    try:
+        url = urllib.parse.urlsplit(value)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        raise mistake("is not a URL") from None
+    if url.scheme != "https" or not host or not value.isprintable() or " " in value:
+        raise mistake("must be an https URL such as https://login.example.com/keys.json")
+    if "@" in url.netloc or "#" in value:
+        raise mistake("must be a URL without user, password or fragment")
+    return value
+
+
 def _is_server(text: str) -> bool:
     host, _, port = text.strip().rpartition(":")
     return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536
@@ -155,6 +168,9 @@ Start = Annotated[Literal["earliest", "latest"] | datetime, PlainValidator(_star
 Url = Annotated[str, AfterValidator(_url)]
 """http or https, without a slash at its end."""
 
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
+"""https, and as it was written: a query belongs to it."""
+
 Network = Annotated[str, AfterValidator(_network)]
 BootstrapServers = Annotated[
     str,
@@ -183,12 +199,17 @@ PathSegment = Annotated[
 HeaderName = Annotated[
     str, _match(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", "must be the name of an HTTP header")
 ]
+
+
+def _fits_basic(text: str) -> bool:
+    return bool(text) and text.isprintable() and ":" not in text
+
+
 Username = Annotated[
-    str,
-    _must(
-        lambda text: text and text.isprintable() and ":" not in text,
-        "must be a user's name: not empty, no colon, nothing that does not print",
-    ),
+    str, _must(_fits_basic, "must be a user's name: not empty, no colon, nothing that does not print")
+]
+ClientId = Annotated[
+    str, _must(_fits_basic, "must be a client's id: not empty, no colon, nothing that does not print")
 ]
 PropertyName = Annotated[
     str,

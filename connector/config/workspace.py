@@ -8,10 +8,13 @@ from connector.config.seen import Backoff, SeenConfig
 from connector.config.settings import Listed, RotatingSecrets, SecretText, Settings
 from connector.config.values import (
     AtMostTwo,
+    ClientId,
     Count,
     HeaderName,
+    HttpsUrl,
     Jmespath,
     NotEmpty,
+    OptionalText,
     PropertyName,
     Seconds,
     Start,
@@ -21,6 +24,8 @@ from connector.config.values import (
     Username,
     WorkspaceName,
 )
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
 
 
 class Images(Settings):
@@ -69,12 +74,25 @@ class BasicCredential(Settings):
 class OAuth2Server(Settings):
     """Client credentials that the listener's own token endpoint accepts."""
 
-    client_id: Text
-    client_secret: SecretText
+    client_id: ClientId
+    client_secret: Annotated[RotatingSecrets, NotEmpty]
+
+
+class JwtIssuer(Settings):
+    """Somebody else's OAuth 2.0 server, whose access tokens (JWTs) are for this workspace if they name `audience`.
+
+    Algorithms are those of public keys only. `subject` lets one client of that server in, and no other.
+    """
+
+    issuer: Text
+    jwks_url: HttpsUrl
+    audience: Text
+    algorithms: Annotated[tuple[Algorithm, ...], Listed, NotEmpty] = ("RS256",)
+    subject: OptionalText = None
 
 
 class CallbackAuth(Settings):
-    """How SEEN shows that a callback is its own: exactly one of `token`, `basic`, `oauth2` and `none`.
+    """How SEEN shows that a callback is its own: exactly one of `token`, `basic`, `oauth2`, `jwt` and `none`.
 
     `header` is where the token is: `Authorization: Bearer|Token <token>`, or the bare token in another header.
     """
@@ -83,6 +101,7 @@ class CallbackAuth(Settings):
     header: HeaderName = "Authorization"
     basic: Annotated[tuple[BasicCredential, ...], Listed, AtMostTwo] = ()
     oauth2: OAuth2Server | None = None
+    jwt: JwtIssuer | None = None
     none: bool = False
 
 

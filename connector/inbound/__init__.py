@@ -1,1 +1,9 @@
-"""Callbacks → Kafka. Read in this order: `listener` (HTTP), `auth` (who calls), `callback` (what it says), `door` (durable), `answer`."""
+"""Callbacks → Kafka.
+
+Read in this order: `listener` (HTTP), `auth` (who calls), `callback` (what it says), `door` (durable), `answer`.
+
+    tokens.py, jwks.py, keyset.py      access tokens: ours, and those of somebody else's server with its public keys
+    tokenendpoint.py, grants.py        where SEEN fetches ours
+    slowing.py, attempts.py, peers.py  wrong secrets are answered late, by address
+    body.py                            a body, read with limits
+"""

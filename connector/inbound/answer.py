@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from connector.inbound.door import Taken
+    from connector.inbound.grants import Refusal
 
 RETRY_AFTER_SECONDS = 60
 """SEEN calls twice more, 60 s apart (SEEN callbacks): sooner makes no sense to it, later loses a call."""
@@ -23,7 +24,8 @@ RETRY_AFTER_SECONDS = 60
 class Answer:
     """An answer to one call. `closes` marks one that leaves the body unread, so that the connection ends with it.
 
-    `id` and `detail` are what the log says beyond the result: neither is sent to the caller.
+    `id`, `detail` and `workspace` are what the log says beyond the result: none is sent to the caller. `document` is the
+    body where its form is not ours to choose.
     """
 
     status: int
@@ -33,24 +35,36 @@ class Answer:
     closes: bool = True
     id: str | None = None
     detail: str | None = None
+    workspace: str | None = None
+    document: Mapping[str, object] | None = field(default=None, repr=False)
 
     @property
     def body(self) -> bytes:
         """The JSON that the caller gets."""
+        if self.document is not None:
+            return orjson.dumps(self.document)
         if self.status == 200:
             return orjson.dumps({"result": self.result, "message": self.message})
         return orjson.dumps({"code": self.result, "message": self.message})
 
 
+_NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 NO_SUCH_PATH = Answer(404, "not_found", "there is nothing at this path", {})
 WRONG_METHOD = Answer(405, "wrong_method", "call with POST, PUT or PATCH", {"Allow": "POST, PUT, PATCH"})
+ONLY_POST = Answer(405, "wrong_method", "call with POST", {"Allow": "POST"})
 UNAUTHENTICATED = Answer(
     401,
     "unauthenticated",
     "the workspace is unknown or the credentials are wrong",
     {"WWW-Authenticate": 'Bearer realm="callbacks", Basic realm="callbacks", charset="UTF-8"'},
+)
+EXPIRED = replace(UNAUTHENTICATED, detail="the access token has expired")
+"""Told from `UNAUTHENTICATED` by us alone: nobody guessed, so nobody is slowed."""
+
+UNVERIFIABLE = Answer(
+    503, "unverifiable", "the keys to verify the access token cannot be had: call again", _RETRY_AFTER
 )
 WRONG_TYPE = Answer(415, "wrong_type", "the body must be JSON, with a content type that says so", {})
 ENCODED = Answer(
@@ -64,6 +78,23 @@ CUT_OFF = Answer(400, "cut_off", "the body ended before it was whole", {})
 def too_large(max_body_bytes: int) -> Answer:
     """The answer to a body of more than `max_body_bytes`."""
     return Answer(413, "too_large", f"a body may have {max_body_bytes} bytes", {})
+
+
+def token_issued(token: str, lifetime_seconds: float, workspace: str) -> Answer:
+    """An access token (RFC 6749, 5.1)."""
+    document = {"access_token": token, "token_type": "Bearer", "expires_in": int(lifetime_seconds)}
+    return Answer(200, "issued", "", _NOT_STORED, closes=False, workspace=workspace, document=document)
+
+
+def token_refused(why: Refusal, *, closes: bool = True) -> Answer:
+    """No access token (RFC 6749, 5.2). `closes` where the form was not read."""
+    is_client = why == "invalid_client"
+    headers = _NOT_STORED | (
+        {"WWW-Authenticate": 'Basic realm="oauth2", charset="UTF-8"'} if is_client else {}
+    )
+    return Answer(
+        401 if is_client else 400, why.value, "", headers, closes=closes, document={"error": why.value}
+    )
 
 
 def not_durable(why: str) -> Answer:

@@ -1,7 +1,7 @@
 """Who may call: decided by the request's headers alone, before its body is read. Pure.
 
 Every comparison takes as long as any other and goes over all configured secrets, so that the time of a refusal tells
-nothing of them. Several secrets count at once, so that one can be replaced without a gap.
+nothing of them. Several secrets count at once, so that one can be replaced without a gap. Access tokens are in `tokens`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -19,11 +20,23 @@ AUTHORIZATION = "Authorization"
 _TOKEN_SCHEMES = frozenset({"bearer", "token"})
 
 
+class Proof(Enum):
+    """What a caller's headers prove. Only `RIGHT` lets it in."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    """No secret, or a wrong one: one that may be guessing."""
+    EXPIRED = "expired"
+    """An access token that was right, so nobody guessed."""
+    UNVERIFIABLE = "unverifiable"
+    """It may be right: what it must be checked with cannot be had."""
+
+
 class Authenticator(Protocol):
     """Tells a caller that may call from one that may not."""
 
-    def accepts(self, headers: Mapping[str, str]) -> bool:
-        """Whether these headers prove the caller's right. `headers` finds names in any case. Never raises."""
+    async def check(self, headers: Mapping[str, str]) -> Proof:
+        """What these headers prove. `headers` finds names in any case. Never raises."""
         ...
 
 
@@ -41,14 +54,14 @@ class TokenAuth:
         if not self.tokens or not all(self.tokens):
             raise ValueError("a token must not be empty")
 
-    def accepts(self, headers: Mapping[str, str]) -> bool:
+    async def check(self, headers: Mapping[str, str]) -> Proof:
         """As `Authenticator`."""
         given = headers.get(self.header, "").strip()
         if self.header.lower() == AUTHORIZATION.lower():
             scheme, _, given = given.partition(" ")
             if scheme.lower() not in _TOKEN_SCHEMES:
-                return False
-        return _is_one_of(_bytes(given.strip()), self.tokens)
+                return Proof.WRONG
+        return _proof(is_right=is_one_of(_bytes(given.strip()), self.tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +74,43 @@ class BasicAuth:
         if not self.credentials or not all(password for _, password in self.credentials):
             raise ValueError("a password must not be empty")
 
-    def accepts(self, headers: Mapping[str, str]) -> bool:
+    async def check(self, headers: Mapping[str, str]) -> Proof:
         """As `Authenticator`."""
-        scheme, _, encoded = headers.get(AUTHORIZATION, "").strip().partition(" ")
-        if scheme.lower() != "basic":
-            return False
-        try:
-            given = base64.b64decode(_bytes(encoded.strip()), validate=True)
-        except binascii.Error:
-            return False
-        return _is_one_of(given, (f"{user}:{password}" for user, password in self.credentials))
+        given = basic_pair(headers.get(AUTHORIZATION, ""))
+        pairs = (f"{user}:{password}" for user, password in self.credentials)
+        return _proof(is_right=given is not None and is_one_of(given, pairs))
 
 
 @dataclass(frozen=True, slots=True)
 class NoAuth:
     """Everybody may call: for a listener that only SEEN can reach."""
 
-    def accepts(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's signature
-        """As `Authenticator`: always."""
-        return True
+    async def check(self, headers: Mapping[str, str]) -> Proof:  # noqa: ARG002 - the protocol's signature
+        """As `Authenticator`: always right."""
+        return Proof.RIGHT
 
 
-def _is_one_of(given: bytes, secrets: Iterable[str]) -> bool:
+def basic_pair(authorization: str) -> bytes | None:
+    """What Basic's `user:password` is in a header, None where it is not Basic, or no base64."""
+    scheme, _, encoded = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(_bytes(encoded.strip()), validate=True)
+    except binascii.Error:
+        return None
+
+
+def is_one_of(given: bytes, secrets: Iterable[str]) -> bool:
+    """Whether `given` is one of `secrets`, in a time that does not tell which, or how much of it is right."""
     found = False
     for secret in secrets:
         found |= hmac.compare_digest(given, _bytes(secret))  # no early exit: all are compared
     return found
+
+
+def _proof(*, is_right: bool) -> Proof:
+    return Proof.RIGHT if is_right else Proof.WRONG
 
 
 def _bytes(text: str) -> bytes:

@@ -1,10 +1,11 @@
-"""The HTTP side of callbacks: `POST|PUT|PATCH /callbacks/{workspace}`.
+"""The HTTP side of callbacks: `POST|PUT|PATCH /callbacks/{workspace}`, and `POST /oauth2/token`.
 
 One call, in this order: length → right → type → room → body → durable → answer. Until the caller has proved its right
 nothing of the body is looked at, and no more than the cap is ever held. 2xx is answered only when Kafka has acknowledged.
 
-An unknown workspace and a wrong secret get the same answer: the outside cannot tell which workspaces exist. Each
-workspace has room of its own, so that none can close the door to another's callbacks.
+An unknown workspace and a wrong secret get the same answer: the outside cannot tell which workspaces exist. It comes late
+to an address that has failed often (`slowing`). Each workspace has room of its own, so that none can close the door to
+another's callbacks.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import secrets
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,7 +24,10 @@ from aiohttp import web
 
 from connector.errors import KafkaUnavailable, PublishRefused
 from connector.inbound import answer
-from connector.inbound.auth import TokenAuth
+from connector.inbound.auth import Proof, TokenAuth
+from connector.inbound.body import read_body
+from connector.inbound.peers import Peers
+from connector.inbound.slowing import Slowing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from connector.clock import Clock
     from connector.inbound.answer import Answer
     from connector.inbound.door import Door
+    from connector.inbound.tokenendpoint import TokenEndpoint
     from connector.metrics import Metrics
 
 log = structlog.get_logger()
@@ -42,6 +48,8 @@ _KEEPALIVE_SECONDS = 75.0
 # the caller would see that in place of the answer.
 _LINGER_SECONDS = 1.0
 _CANCEL_SECONDS = 0.5  # aiohttp waits this long for calls under way, then as long for their cancellation
+_NO_PROXIES = Peers()
+_REFUSALS = {Proof.EXPIRED: answer.EXPIRED, Proof.UNVERIFIABLE: answer.UNVERIFIABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +63,12 @@ class Limits:
 
 
 class Listener:
-    """Takes callbacks for the workspaces behind `doors`, which is looked up at each call: doors may come and go."""
+    """Takes callbacks for the workspaces behind `doors`, which is looked up at each call: doors may come and go.
 
-    def __init__(
+    `tokens` answers requests for access tokens; None: there is nothing at its path.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is something else that a listener stands on
         self,
         doors: Mapping[str, Door],
         *,
@@ -66,6 +77,8 @@ class Listener:
         limits: Limits,
         metrics: Metrics,
         clock: Clock,
+        peers: Peers = _NO_PROXIES,
+        tokens: TokenEndpoint | None = None,
     ) -> None:
         self._doors = doors
         self._host = host
@@ -73,6 +86,9 @@ class Listener:
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
+        self._peers = peers
+        self._tokens = tokens
+        self._slowing = Slowing(clock, metrics)
         self._in_flight: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,6 +106,10 @@ class Listener:
         """Listens from now on. Raises OSError where the address cannot be had."""
         app = web.Application()
         app.router.add_route("*", "/callbacks/{workspace}", self._call, expect_handler=_not_yet)
+        if self._tokens is not None:
+            app.router.add_route(
+                "*", "/oauth2/token", partial(self._call_for_token, self._tokens), expect_handler=_not_yet
+            )
         app.router.add_route("*", "/{path:.*}", self._call_elsewhere, expect_handler=_not_yet)
         runner = web.AppRunner(
             app,
@@ -112,6 +132,7 @@ class Listener:
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
+        self._slowing.stop()
         for site in runner.sites:
             await site.stop()
         try:
@@ -124,18 +145,28 @@ class Listener:
     async def _call(self, request: web.Request) -> web.Response:
         started = self._clock.monotonic()
         door = self._doors.get(request.match_info["workspace"])
-        reply = await self._answer(request, door)
+        address = self._address(request)
+        reply = await self._answer(request, door, address)
         if door is None:
             self._metrics.callbacks_unknown.inc()
         else:
             door.metrics.callback(reply.result)
-        return self._respond(reply, request, door, started)
+        if reply is answer.UNAUTHENTICATED:
+            await self._slowing.failed(address)
+        return self._respond(reply, request, door, address, started)
 
     async def _call_elsewhere(self, request: web.Request) -> web.Response:
-        return self._respond(answer.NO_SUCH_PATH, request, None, self._clock.monotonic())
+        started, address = self._clock.monotonic(), self._address(request)
+        return self._respond(answer.NO_SUCH_PATH, request, None, address, started)
+
+    async def _call_for_token(self, tokens: TokenEndpoint, request: web.Request) -> web.Response:
+        return self._response(await tokens.serve(request, self._address(request), self._slowing))
+
+    def _address(self, request: web.Request) -> str:
+        return self._peers.address(request.remote, request.headers.getall("X-Forwarded-For", []))
 
     def _respond(
-        self, reply: Answer, request: web.Request, door: Door | None, started: float
+        self, reply: Answer, request: web.Request, door: Door | None, address: str, started: float
     ) -> web.Response:
         level = log.info if reply.result == "published" else log.warning
         level(
@@ -148,8 +179,11 @@ class Listener:
             id=reply.id,
             detail=reply.detail,
             duration_seconds=round(self._clock.monotonic() - started, 6),
-            remote=request.remote,
+            remote=address,
         )
+        return self._response(reply)
+
+    def _response(self, reply: Answer) -> web.Response:
         response = web.Response(
             status=reply.status, body=reply.body, headers=reply.headers, content_type="application/json"
         )
@@ -157,14 +191,16 @@ class Listener:
             response.force_close()
         return response
 
-    async def _answer(self, request: web.Request, door: Door | None) -> Answer:
+    async def _answer(self, request: web.Request, door: Door | None, address: str) -> Answer:
         if request.method not in _METHODS:
             return answer.WRONG_METHOD
         if (request.content_length or 0) > self._limits.max_body_bytes:
             return answer.too_large(self._limits.max_body_bytes)
         authenticator = self._nobody if door is None else door.authenticator
-        if not authenticator.accepts(request.headers) or door is None:
-            return answer.UNAUTHENTICATED
+        proof = await authenticator.check(request.headers)
+        if proof is not Proof.RIGHT or door is None:
+            return _REFUSALS.get(proof, answer.UNAUTHENTICATED)
+        self._slowing.succeeded(address)
         if "Content-Encoding" in request.headers:
             return answer.ENCODED
         if not _may_be_json(request.headers.get("Content-Type", "")):
@@ -186,7 +222,7 @@ class Listener:
                 self._idle.set()
 
     async def _take(self, request: web.Request, door: Door) -> Answer:
-        body = await self._body(request)
+        body = await read_body(request, self._limits.max_body_bytes, self._limits.body_timeout_seconds)
         if not isinstance(body, bytes):
             return body
         try:
@@ -202,30 +238,9 @@ class Listener:
             return answer.not_durable(str(error))
         return answer.taken(callback)
 
-    async def _body(self, request: web.Request) -> bytes | Answer:
-        """The whole body, never more than the cap of it; an answer where that cannot be had."""
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._limits.body_timeout_seconds):
-                await _say_continue(request)
-                async for chunk in request.content.iter_any():
-                    if len(body) + len(chunk) > self._limits.max_body_bytes:
-                        return answer.too_large(self._limits.max_body_bytes)
-                    body += chunk
-        except TimeoutError:
-            return answer.TIMED_OUT
-        except (ConnectionError, web.RequestPayloadError):
-            return answer.CUT_OFF
-        return bytes(body)
-
 
 async def _not_yet(_request: web.Request) -> None:
     """Holds `100 Continue` back: a caller that asks first is told to go on only when it may."""
-
-
-async def _say_continue(request: web.Request) -> None:
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def _may_be_json(content_type: str) -> bool:

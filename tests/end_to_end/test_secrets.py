@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 import aiohttp
 import orjson
@@ -23,6 +24,8 @@ TOKENS = "/oauth2/token"
 PASSWORD = "pass word/åß&5521"
 CLIENT_SECRET = "client secret/åß&7731"
 IN_FILES = {"seen": "seen-token-in-a-file-1", "callback": "key-in-a-file-1", "rotated": "key-in-a-file-2"}
+SIGNING_KEY = "a signing key of 32 characters/å"
+OWN_SECRETS = ("own client secret/å&1", "own client secret/å&2")
 SECRETS = (
     SEEN_TOKEN,
     CALLBACK_TOKEN,
@@ -30,6 +33,10 @@ SECRETS = (
     PASSWORD,
     base64.b64encode(f"seen:{PASSWORD}".encode()).decode(),
     *IN_FILES.values(),
+    SIGNING_KEY,
+    *OWN_SECRETS,
+    *(base64.b64encode(f"seen-delta:{secret}".encode()).decode() for secret in OWN_SECRETS),
+    *map(quote_plus, OWN_SECRETS),
 )
 CUSTOMER = "kari.nordmann@example.com"
 START = (
@@ -69,6 +76,9 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
     )
     seen.set_clients("bravo", OAuthClient(client_id="us", client_secret=CLIENT_SECRET))
     key = in_files(deployment)
+    deployment.connector["listener"]["oauth2"] = {"signing_key": SIGNING_KEY}
+    own = {"client_id": "seen-delta", "client_secret": list(OWN_SECRETS)}
+    deployment.workspace("delta", callback={"auth": {"oauth2": own}})
     for number, echo in enumerate(ECHOES):
         seen.fail(echo_for(echo, str(number)))
     pages = []
@@ -86,7 +96,8 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
         key.write_text(IN_FILES["rotated"])
         await call_with_key(deployment, IN_FILES["rotated"], 200)
         await call_with_key(deployment, IN_FILES["callback"], 401)
-        for packets in MALFORMED:
+        own_token = await use_our_own_tokens(deployment)
+        for packets in (*MALFORMED, *malformed_with(own_token)):
             await call_in_packets(deployment, packets)
         await deployment.produce({"value": b'{"id": "1"}'}, topic=deployment.topic("events", "charlie"))
         access_token = await repeat_an_access_token(deployment, seen)
@@ -102,11 +113,12 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
         assert await deployment.stop() == 0
 
     written = [deployment.log_path.read_bytes(), *pages]
-    for workspace in ("acme", "bravo", "charlie"):
+    for workspace in ("acme", "bravo", "charlie", "delta"):
         for role in ("outcomes", "dead_letters", "videos"):
             written += [repr(record).encode() for record in await deployment.read(role, workspace)]
     assert len(written) > 10
-    for secret in (*SECRETS, access_token, CUSTOMER):
+    # Of a token, each part: the last one is its signature.
+    for secret in (*SECRETS, access_token, own_token, *own_token.split(".")[1:], CUSTOMER):
         assert not [text[:2000] for text in written if secret.encode() in text]
 
 
@@ -163,6 +175,39 @@ async def repeat_an_access_token(deployment: Deployment, seen: Emulator) -> str:
 
     await eventually(refused, "bravo is suspended")
     return token
+
+
+async def use_our_own_tokens(deployment: Deployment) -> str:
+    """Fetches tokens in each way, right and wrong, calls back with one, and has it repeated in what is not understood."""
+    url = f"{deployment.listener_url}/oauth2/token"
+    grant = {"grant_type": "client_credentials"}
+    token = ""
+    async with aiohttp.ClientSession() as session:
+        for secret, expected in ((OWN_SECRETS[0], 200), (OWN_SECRETS[1], 200), (OWN_SECRETS[0] + "x", 401)):
+            form = grant | {"client_id": "seen-delta", "client_secret": secret}
+            async with session.post(url, data=form) as answer:
+                assert answer.status == expected
+                token = (await answer.json()).get("access_token", token)
+            pair = base64.b64encode(f"seen-delta:{secret}".encode()).decode()
+            headers = {"Authorization": f"Basic {pair}"}
+            async with session.post(url, data=grant, headers=headers) as answer:
+                assert answer.status == expected
+        async with session.post(f"{url}?client_secret={OWN_SECRETS[0]}", data=b"{}") as answer:
+            assert answer.status == 400
+    body = b'{"id": "4", "player_url": "p.example/4"}'
+    assert await deployment.call(body, workspace="delta", token=token) == 200
+    assert await deployment.call(b"no JSON", workspace="delta", token=token) == 200
+    assert await deployment.call(body, workspace="delta", token=token + "x") == 401
+    assert await deployment.call(body, workspace="acme", token=token) == 401
+    return token
+
+
+def malformed_with(token: str) -> tuple[tuple[str, ...], ...]:
+    """Requests that end in the middle, or are no HTTP, with a token or a secret in them."""
+    return (
+        (f"POST /callbacks/delta HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\x00\r\n\r\n",),
+        (f"POST /oauth2/token HTTP/1.1\r\nHost: x\r\n{OWN_SECRETS[0]}\r\n\r\n",),
+    )
 
 
 async def call_with_key(deployment: Deployment, key: str, expected: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from connector.cli.emulate import emulate
+from tests.unit.test_emulator_callback_tokens import Receiver
 
 COMMAND = (sys.executable, "-c", "from connector.cli.emulate import emulate; emulate()")
 
@@ -69,6 +70,50 @@ async def test_a_client_that_it_is_given_gets_access_tokens() -> None:
     finally:
         emulator.kill()
         await emulator.wait()
+
+
+@pytest.mark.parametrize(
+    "missing", ["--callback-token-url", "--callback-client-id", "--callback-client-secret"]
+)
+def test_a_callback_s_client_is_given_whole_or_not_at_all(missing: str) -> None:
+    options = {
+        "--callback-token-url": "http://127.0.0.1:9/token",
+        "--callback-client-id": "us",
+        "--callback-client-secret": "client-secret",
+    }
+    del options[missing]
+    given = [text for option in options.items() for text in option]
+    result = CliRunner().invoke(emulate, ["--token", "x", "--callback-url", "http://127.0.0.1:9", *given])
+    assert result.exit_code == 2
+    assert "go together" in result.output
+    assert "client-secret" not in result.output.replace("--callback-client-secret", "")
+
+
+async def test_a_callback_shows_a_token_that_is_fetched_where_it_is_told_to() -> None:
+    async with Receiver().running() as receiver:
+        emulator = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *("--port", "0", "--workspace", "acme", "--token", "token", "--render-seconds", "0"),
+            *("--callback-url", f"{receiver.url}/callback", "--callback-token-url", f"{receiver.url}/token"),
+            *("--callback-client-id", "us"),
+            env={**os.environ, "SEEN_EMULATOR_CALLBACK_CLIENT_SECRET": "client-secret"},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert emulator.stdout is not None
+        try:
+            async with asyncio.timeout(30), aiohttp.ClientSession() as http:
+                line = (await emulator.stdout.readline()).decode()
+                (url,) = re.findall(r"http://\S+/v1/workspaces/acme/data", line)
+                headers = {"Authorization": "Bearer token"}
+                async with http.post(url, json={"id": "1"}, headers=headers) as response:
+                    assert response.status == 201
+                while not receiver.shown:  # noqa: ASYNC110 - the emulator tells nobody
+                    await asyncio.sleep(0.01)
+        finally:
+            emulator.kill()
+            await emulator.wait()
+    assert receiver.shown == ["Bearer token-1"]
+    assert receiver.forms[0]["client_secret"] == "client-secret"
 
 
 async def test_it_remembers_as_many_requests_as_it_is_told_to() -> None:

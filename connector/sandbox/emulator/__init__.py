@@ -1,7 +1,7 @@
 """SEEN as its documents describe it, over real HTTP: a second reading of the facts that shares no code with the first.
 
 Read `settings`, `workspaces` (what SEEN answers), `grants` (who may ask), `arrivals` (how the limit is counted),
-`journey` (videos and their callbacks), `faults` (what may go wrong), `emulation` (all of that, to script and to ask),
+`journey` (videos and their callbacks), `tokens` (with which right), `faults` (what may go wrong), `emulation` (all of that, to script and to ask),
 `server` and `control` (the routes), `port` (where they are served, or not); `emulator` holds it together.
 """
 
@@ -14,6 +14,7 @@ from connector.sandbox.emulator.settings import (
     EmulatorSettings,
     OAuthClient,
     Quota,
+    TokenClient,
     WorkspaceSettings,
     basic,
     bearer,
@@ -28,6 +29,7 @@ __all__ = [
     "Fault",
     "OAuthClient",
     "Quota",
+    "TokenClient",
     "WorkspaceSettings",
     "basic",
     "bearer",

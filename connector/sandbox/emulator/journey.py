@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from connector.sandbox.emulator.settings import bearer
+from connector.sandbox.emulator.tokens import CallbackTokens
+
 if TYPE_CHECKING:
     from connector.clock import Clock
     from connector.sandbox.emulator.settings import Callback, EmulatorSettings
@@ -104,6 +107,7 @@ class Journeys:
         self._calls: asyncio.Queue[tuple[_Step, Callback]] = asyncio.Queue(_MOST_UNDER_WAY + _CALLS_AT_ONCE)
         self._callers: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
+        self._tokens = CallbackTokens(clock)
         self.made: deque[CallbackMade] = deque(maxlen=settings.remembered)
         self.tally: Counter[str] = Counter()
 
@@ -135,6 +139,7 @@ class Journeys:
             self._calls.get_nowait()
         self.made.clear()
         self.tally.clear()
+        self._tokens.forget()
 
     @property
     def under_way(self) -> int:
@@ -165,7 +170,7 @@ class Journeys:
     async def _make_calls(self, session: aiohttp.ClientSession) -> None:
         while True:
             step, callback = await self._calls.get()
-            status = await _call(session, callback, step)
+            status = await _call(session, callback, step, self._tokens)
             self.made.append(
                 CallbackMade(self._clock.wall(), step.workspace.id, step.item.id, step.attempt, status)
             )
@@ -178,20 +183,36 @@ class Journeys:
                 self.tally["given up"] += 1
 
 
-async def _call(session: aiohttp.ClientSession, callback: Callback, step: _Step) -> int | None:
-    """The answer's status, None where there was none within the session's limit."""
-    key, workspace = step.item.id, step.workspace.id
+async def _call(
+    session: aiohttp.ClientSession, callback: Callback, step: _Step, tokens: CallbackTokens
+) -> int | None:
+    """The answer's status, None where there was none within the session's limit, or no token for the call."""
     try:
-        async with session.request(
-            callback.method,
-            callback.url.replace("{workspace_id}", workspace),
-            json=links(workspace, key).callback(key),
-            headers=callback.headers,
-            allow_redirects=False,
-        ) as response:
-            return response.status
+        if callback.oauth2 is None:
+            return await _request(session, callback, step, callback.headers)
+        token = await tokens.token(session, callback.oauth2)
+        if token is None:
+            return None
+        status = await _request(session, callback, step, callback.headers | bearer(token))
+        if status == 401:
+            tokens.refused(callback.oauth2, token)
+        return status
     except (aiohttp.ClientError, OSError, TimeoutError):
         return None
+
+
+async def _request(
+    session: aiohttp.ClientSession, callback: Callback, step: _Step, headers: dict[str, str]
+) -> int:
+    key, workspace = step.item.id, step.workspace.id
+    async with session.request(
+        callback.method,
+        callback.url.replace("{workspace_id}", workspace),
+        json=links(workspace, key).callback(key),
+        headers=headers,
+        allow_redirects=False,
+    ) as response:
+        return response.status
 
 
 def _uuid(name: str) -> str:

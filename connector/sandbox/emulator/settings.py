@@ -20,16 +20,29 @@ class Quota:
 
 
 @with_config(_EXACTLY)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenClient:
+    """OAuth 2.0 client credentials for callbacks: where SEEN fetches an access token, and as whom."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str = ""
+
+
+@with_config(_EXACTLY)
 @dataclass(frozen=True, slots=True)
 class Callback:
     """The request that a journey makes when the video is ready.
 
     `url` may hold `{workspace_id}`. `headers` carry the authorization, see `bearer` and `basic`; they are never shown.
+    With `oauth2` it is an access token, which is fetched when it is needed.
     """
 
     url: str
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
+    oauth2: TokenClient | None = None
 
 
 def bearer(token: str) -> dict[str, str]:

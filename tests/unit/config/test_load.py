@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import urllib.parse
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,6 +168,22 @@ def test_every_secret_has_the_name_of_its_workspace_and_setting(folder: Folder, 
         ("acme", "callback.auth.token", "canary-new"),
     ]
     assert "canary" not in config.redactor().clean("canary-token canary-old canary-new canary-kafka")
+
+
+def test_a_client_of_our_token_endpoint_is_redacted_in_every_form_that_it_is_sent_in(
+    folder: Folder, workspace: str
+) -> None:
+    text = workspace.replace(
+        "{token: canary-callback}", "{oauth2: {client_id: me, client_secret: [old canary, new/canary]}}"
+    )
+    keys = "listener: {oauth2: {signing_key: canary-of-the-signing-key-012345}}"
+    config = loaded(folder(connector=f"kafka: {{bootstrap_servers: 'a:1'}}\n{keys}", acme=text))
+    clean = config.redactor().clean
+    for secret in ("old canary", "new/canary"):
+        for shown in (f"me:{secret}", f"me:{urllib.parse.quote_plus(secret)}"):
+            assert clean(base64.b64encode(shown.encode()).decode()) == "***"
+        assert clean(f"client_secret={urllib.parse.quote_plus(secret)}") == "client_secret=***"
+    assert clean("canary-of-the-signing-key-012345") == "***"
 
 
 def test_a_configuration_shows_no_secret(folder: Folder) -> None:

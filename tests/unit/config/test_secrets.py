@@ -47,6 +47,19 @@ def test_a_secret_is_not_serialised(dump: Any) -> None:
     assert "canary" not in str(caught.value)
 
 
+def test_a_secret_that_must_be_longer_is_so_after_a_rotation_too(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("canary-1")
+    secret = Secret.from_file(file)
+    with pytest.raises(ValueError, match=r"^is shorter than 9 characters$"):
+        secret.require_length(9)
+    secret.require_length(8)
+    file.write_text("canary")
+    assert secret.reveal() == "canary-1"
+    file.write_text("canary-22")
+    assert secret.reveal() == "canary-22"
+
+
 def test_a_copy_of_a_secret_is_the_secret() -> None:
     secret = Secret("canary")
     assert copy.copy(secret) is copy.deepcopy([secret])[0] is secret

@@ -1,0 +1,60 @@
+"""Where a call comes from: the peer's address, or what proxies that are trusted say of it. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_UNKNOWN = "unknown"
+
+
+class Peers:
+    """Tells the address of a caller behind the proxies in `trusted`, which are networks such as `10.0.0.0/8`.
+
+    Raises ValueError for a text that is no network.
+    """
+
+    def __init__(self, trusted: Iterable[str] = ()) -> None:
+        self._trusted = tuple(ipaddress.ip_network(each) for each in trusted)
+
+    def address(self, peer: str | None, forwarded_for: Sequence[str]) -> str:
+        """The last address on the way here that is no trusted proxy's.
+
+        `forwarded_for` holds the values of all `X-Forwarded-For` headers in their order. What a caller has written there
+        itself stands to the left of what the first trusted proxy adds, and is never believed. Never raises.
+        """
+        found = _parsed(peer or "")
+        if found is None or not self._is_trusted(found):
+            return _UNKNOWN if peer is None else str(found or peer)
+        for text in reversed(",".join(forwarded_for).split(",")):
+            nearer = _parsed(text)
+            if nearer is None:
+                break
+            found = nearer
+            if not self._is_trusted(found):
+                break
+        return str(found)
+
+    def _is_trusted(self, address: _Address) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def _parsed(text: str) -> _Address | None:
+    """An address as proxies write it: `192.0.2.1`, `192.0.2.1:5000`, `2001:db8::1`, `[2001:db8::1]:5000`."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return found if mapped is None else mapped
