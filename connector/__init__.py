@@ -8,7 +8,8 @@ The reading map. One event, from left to right; each name is a module, and its d
 
 One callback:
 
-    inbound.listener → inbound.auth, tokens → inbound.door → inbound.callback → published → kafka.sink → 2xx
+    inbound.listener → inbound.auth, tokens → inbound.door → inbound.callback → published → inbound.durable → kafka.sink
+        → 2xx
 
 Begin with `workspace`, which wires all of that for one workspace; `app` runs many of them; `types` has the values that
 pass between the layers, and `errors` what can be raised. Imports go down only: the layers are in pyproject.toml, and

@@ -27,6 +27,10 @@ class Reported(Protocol):
         """Workspace → why it is not well; empty when all are."""
         ...
 
+    def spool_unready(self) -> str | None:
+        """What somebody must see to at the spool of callbacks, None if nothing."""
+        ...
+
     async def listener_unready(self) -> str | None:
         """Why a callback cannot be made durable here, None if it can."""
         ...
@@ -89,8 +93,8 @@ class Admin:
         return _health({} if self._reported.alive() else {"reason": "the connector does not make progress"})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        unready = self._reported.unready()
-        return _health({"workspaces": unready} if unready else {})
+        found = {"workspaces": self._reported.unready(), "spool": self._reported.spool_unready()}
+        return _health({part: what for part, what in found.items() if what})
 
     async def _readyz_listener(self, _request: web.Request) -> web.Response:
         try:

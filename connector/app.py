@@ -22,6 +22,7 @@ from connector.delivery.backoff import Backoff
 from connector.errors import ConnectorError
 from connector.inbound.listener import Limits, Listener
 from connector.inbound.peers import Peers
+from connector.inbound.spool import Spool
 from connector.kafka.assignor import Member
 from connector.metrics import Metrics
 from connector.workspace import Surroundings, Workspace
@@ -39,6 +40,7 @@ _HEALTHY_SECONDS = 120.0  # a workspace that lived this long starts over with sh
 # Of the shutdown deadline: for the last outcomes and commits, and to leave the groups; the end of it for doors and ports.
 _RESERVED_SECONDS = 8.0
 _LAST_SECONDS = 3.0
+_SPOOL_SECONDS = 5.0  # for the disk, beyond what a callback waits for Kafka
 
 
 class App:
@@ -52,7 +54,10 @@ class App:
         self._metrics = Metrics(VERSION)
         # A new id at each start: what an earlier process left behind is a predecessor's.
         member = Member(uuid.uuid4().hex, tuple(each.group_id for each in config.workspaces))
-        around = Surroundings(self._config, self._clock, self._metrics, redactor, VERSION, member)
+        self._spool = _spool(config, self._clock)
+        around = Surroundings(
+            self._config, self._clock, self._metrics, redactor, VERSION, member, self._spool
+        )
         self._workspaces = [Workspace(each, around) for each in config.workspaces]
         self._deadline: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -63,7 +68,8 @@ class App:
             port=listener.port,
             limits=Limits(
                 max_body_bytes=listener.max_body_bytes,
-                publish_timeout_seconds=listener.publish_timeout_seconds,
+                publish_timeout_seconds=listener.publish_timeout_seconds
+                + (0.0 if self._spool is None else _SPOOL_SECONDS),
             ),
             metrics=self._metrics,
             clock=self._clock,
@@ -73,9 +79,14 @@ class App:
         self._admin = Admin(self, host=admin.host, port=admin.port)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Runs until `stop`, then ends within the configured deadline. Raises OSError if a port cannot be had."""
+        """Runs until `stop`, then ends within the configured deadline.
+
+        Raises OSError if a port cannot be had, SpoolUnavailable if the spool's folder cannot be used.
+        """
         await self._admin.start()
         try:
+            if self._spool is not None:
+                await self._spool.open()
             await self._listener.start()
             log.info(
                 "started", version=VERSION, listener_port=self._listener.port, admin_port=self._admin.port
@@ -85,14 +96,21 @@ class App:
                     group.create_task(self._supervise(each, stop), name=each.name)
                     for each in self._workspaces
                 ]
+                drains = [
+                    group.create_task(each.drain_spool(), name=f"{each.name}: drain of the spool")
+                    for each in self._workspaces
+                ]
                 await stop.wait()
                 self._deadline = self._clock.monotonic() + self._config.shutdown_deadline_seconds
                 log.info("stopping", deadline_seconds=self._config.shutdown_deadline_seconds)
                 group.create_task(self._listener.stop(self._drain_seconds()), name="listener: stop")
+                group.create_task(self._finish_drains(drains), name="drains of the spool: stop")
                 group.create_task(self._cancel_late(), name="deadline")
         finally:
             await self._listener.stop(0.0)
             await asyncio.gather(*(each.close_door() for each in self._workspaces))
+            if self._spool is not None:
+                await self._spool.close()
             await self._admin.stop()
         log.info("stopped")
 
@@ -109,16 +127,22 @@ class App:
         reasons = {workspace.name: workspace.unready() for workspace in self._workspaces}
         return {name: reason for name, reason in reasons.items() if reason is not None}
 
+    def spool_unready(self) -> str | None:
+        """What somebody must see to at the spool."""
+        return None if self._spool is None or self._deadline is not None else self._spool.trouble
+
     async def listener_unready(self) -> str | None:
         """Why a callback cannot be made durable here."""
         if self._deadline is not None:
             return "stopping"
+        # One workspace that cannot take callbacks must not turn those of the others away.
+        if any(each.can_spool for each in self._workspaces):
+            return None
         connecting = [
             each.name for each in self._workspaces if not each.door_is_open and each.died_of is None
         ]
         if connecting:
             return f"not connected to Kafka yet: {', '.join(connecting)}"
-        # One workspace that cannot take callbacks must not turn those of the others away.
         if not any(each.can_publish for each in self._workspaces):
             return "no workspace can publish: see /readyz"
         return None
@@ -166,6 +190,14 @@ class App:
             return self._config.shutdown_deadline_seconds - _RESERVED_SECONDS
         return max(0.0, self._deadline - _RESERVED_SECONDS - self._clock.monotonic())
 
+    async def _finish_drains(self, drains: list[asyncio.Task[None]]) -> None:
+        """Lets the spool be drained for as long as requests may still take; what is left keeps until the next start."""
+        for workspace in self._workspaces:
+            workspace.finish_spool()
+        _, late = await asyncio.wait(drains, timeout=self._drain_seconds())
+        for drain in late:
+            drain.cancel()
+
     async def _cancel_late(self) -> None:
         """Ends workspaces that hang at the deadline, so that the process ends all the same."""
         if self._deadline is not None and self._tasks:
@@ -174,6 +206,13 @@ class App:
             for task in late:
                 log.error("workspace_cancelled", workspace=task.get_name())
                 task.cancel()
+
+
+def _spool(config: Config, clock: SystemClock) -> Spool | None:
+    given = config.connector.listener.spool
+    if given.directory is None:
+        return None
+    return Spool(given.directory, given.max_bytes, [each.name for each in config.workspaces], clock)
 
 
 def _watch_secret_files(config: Config) -> None:

@@ -5,6 +5,7 @@
     ├── KafkaUnavailable      Kafka did not answer, or did not acknowledge, within the limit; trying again may help
     ├── ConsumerStalled       a partition gives nothing, although there is something to read in it
     ├── PublishRefused        Kafka will never take this message (too large for its topic); trying again cannot help
+    ├── SpoolUnavailable      the spool has no room, its disk failed, or another process uses its folder
     ├── TopicsMissing         topics that the configuration names do not exist, and it does not say to create them
     ├── TopicTooSmall         a topic does not take messages as large as what must be written to it
     └── SandboxError          the local Kafka, the emulator or the demo could not do what was asked
@@ -52,6 +53,10 @@ class ConsumerStalled(ConnectorError):  # noqa: N818 - as above
 
 class PublishRefused(ConnectorError):  # noqa: N818 - as above
     """Kafka will never take this message. Trying again cannot help."""
+
+
+class SpoolUnavailable(ConnectorError):  # noqa: N818 - as above
+    """The spool did not take a callback (full, or its disk failed), or its folder cannot be used at all."""
 
 
 class TopicsMissing(ConnectorError):  # noqa: N818 - as above

@@ -9,6 +9,7 @@ from connector.types import Priority
 if TYPE_CHECKING:
     from connector.delivery.assignment import Assignment
     from connector.delivery.dispatch import Dispatcher
+    from connector.inbound.spool import Holding
     from connector.seen.quota import Quota
 
 
@@ -32,6 +33,16 @@ def figures(
         "quota_held_seconds": round(quota.held_seconds, 1),
         "oldest_unsent_seconds": 0.0 if oldest is None else round(wall - oldest / 1000, 3),
         "time_to_drain_seconds": round(lag * limits.per_seconds / quota.working, 1),
+    }
+
+
+def spooled(holding: Holding | None, wall: float) -> dict[str, float]:
+    """The gauges of what waits on disk, at `wall` in Unix seconds; None where there is no spool."""
+    oldest = None if holding is None else holding.oldest
+    return {
+        "spooled_callbacks": 0 if holding is None else holding.callbacks,
+        "spooled_bytes": 0 if holding is None else holding.bytes,
+        "spooled_oldest_seconds": 0.0 if oldest is None else round(wall - oldest, 3),
     }
 
 

@@ -65,6 +65,7 @@ ATTEMPT_REASONS: dict[str, tuple[Reason, ...]] = {
 
 CALLBACK_RESULTS = (
     "published",
+    "spooled",
     "dead_lettered",
     "unauthenticated",
     "wrong_method",
@@ -76,7 +77,7 @@ CALLBACK_RESULTS = (
     "not_durable",
     "unverifiable",
 )
-"""How an inbound call can end; only the first two are answered 2xx."""
+"""How an inbound call can end; only the first three are answered 2xx."""
 
 TOKEN_ANSWERS = (
     "issued",
@@ -106,6 +107,9 @@ _GAUGES = {
     "quota_held_seconds": "How long SEEN has asked to send nothing: what is left of a 429 or a Retry-After.",
     "oldest_unsent_seconds": "Age of the oldest record that is read and not settled, by its Kafka timestamp.",
     "time_to_drain_seconds": "How long the lag takes at the working quota.",
+    "spooled_callbacks": "Callbacks on disk that wait for Kafka.",
+    "spooled_bytes": "The most bytes that they take there.",
+    "spooled_oldest_seconds": "Age of the oldest callback on disk.",
     "suspended": "1 while the workspace is suspended, else 0.",
     "ready": "1 while the workspace is well, else 0.",
 }

@@ -1,7 +1,7 @@
 """One workspace, wired: the table of contents of the program.
 
 Outbound: source → pump → mapping → dispatcher → quota → SEEN → settler → results sink.
-Inbound:  the listener's door → callbacks sink.
+Inbound:  the listener's door → callbacks sink, or the spool and from there the callbacks sink.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from connector.delivery.request import Path
 from connector.delivery.settle import Origin, Settler
 from connector.delivery.suspension import Suspension
 from connector.errors import KafkaUnavailable, TopicsMissing, TopicTooSmall
-from connector.figures import figures, waiting
+from connector.figures import figures, spooled, waiting
 from connector.inbound.callback import CallbackFields
-from connector.inbound.door import Door
+from connector.inbound.door import Door, Grave
+from connector.inbound.durable import DurablePublisher
 from connector.kafka.sink import KafkaSink
 from connector.kafka.source import KafkaSource
 from connector.kafka.topics import prepare_topics
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from connector.clock import Clock
     from connector.config.model import ConnectorConfig, WorkspaceConfig
     from connector.config.secrets import Redactor
+    from connector.inbound.door import Durability, Publisher
+    from connector.inbound.spool import Spool
     from connector.kafka.assignor import Member
     from connector.metrics import Metrics
     from connector.types import Message
@@ -55,7 +58,7 @@ _STOP_SECONDS = 1.2  # three of them, and the last commit, fit into what the shu
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all workspaces of a process share."""
+    """What all workspaces of a process share. `spool` is None where none is configured."""
 
     config: ConnectorConfig
     clock: Clock
@@ -63,6 +66,7 @@ class Surroundings:
     redactor: Redactor
     version: str
     member: Member
+    spool: Spool | None = None
 
 
 class Workspace:
@@ -75,6 +79,8 @@ class Workspace:
         self._metrics = around.metrics.workspace(config.name)
         self._connection = wiring.connection(around.config.kafka)
         self._callbacks: KafkaSink | None = None
+        self._grave = Grave(config.name, config.topics.dead_letters, around.version)
+        self._durable = None if around.spool is None else self._over(around.spool)
         limits = wiring.quota(config)
         self._quota = Quota(
             limits,
@@ -173,11 +179,22 @@ class Workspace:
         if callbacks is not None:
             await callbacks.stop(_STOP_SECONDS)
 
-    async def publish(self, topic: str, message: Message) -> None:
+    async def publish(self, topic: str, message: Message) -> Durability:
         """Publishes what a callback told; as `KafkaSink.publish`, and KafkaUnavailable while there is no connection."""
         if self._callbacks is None:
             raise KafkaUnavailable("not connected to Kafka yet")
         await self._callbacks.publish(topic, message)
+        return "published"
+
+    async def drain_spool(self) -> None:
+        """Brings into Kafka what the spool holds, until `finish_spool`; at once where there is no spool."""
+        if self._durable is not None:
+            await self._durable.drain()
+
+    def finish_spool(self) -> None:
+        """Has `drain_spool` end as soon as nothing is left, or Kafka takes nothing."""
+        if self._durable is not None:
+            self._durable.finish()
 
     # What others see
 
@@ -185,6 +202,7 @@ class Workspace:
     def door(self) -> Door:
         """Where the listener brings this workspace's callbacks."""
         callback, topics = self._config.callback, self._config.topics
+        publisher: Publisher = self if self._durable is None else self._durable
         return Door(
             workspace=self.name,
             authenticator=wiring.authenticator(
@@ -192,10 +210,9 @@ class Workspace:
             ),
             fields=CallbackFields.compiled(callback.fields.model_dump()),
             videos_topic=topics.videos,
-            dead_letters_topic=topics.dead_letters,
-            publisher=self,
+            grave=self._grave,
+            publisher=publisher,
             metrics=self._metrics,
-            version=self._around.version,
         )
 
     @property
@@ -204,8 +221,14 @@ class Workspace:
         return self._callbacks is not None
 
     @property
+    def can_spool(self) -> bool:
+        """Whether the spool can take a callback, as far as is known."""
+        spool = self._around.spool
+        return spool is not None and spool.failure is None and spool.has_room(self.name)
+
+    @property
     def can_publish(self) -> bool:
-        """Whether a callback can be made durable now, as far as is known."""
+        """Whether Kafka can take a callback now, as far as is known."""
         if self._pump is None:
             return self.door_is_open and not self._is_out_of_reach
         return self.door_is_open and self._pump.trouble is None
@@ -227,7 +250,10 @@ class Workspace:
     def status(self) -> dict[str, object]:
         """The figures of this workspace, as values that JSON knows; the gauges are set to the same."""
         assignment = self._pump.assignment if self._pump else Assignment({})
-        found = figures(assignment, self._dispatcher, self._quota, self._around.clock.wall())
+        now = self._around.clock.wall()
+        spool = self._around.spool
+        found = figures(assignment, self._dispatcher, self._quota, now)
+        found |= spooled(None if spool is None else spool.holding(self.name), now)
         queues, reason = waiting(self._dispatcher, self._quota), self.unready()
         flags = {"suspended": self._suspension.state is not None, "ready": reason is None}
         for name, value in (found | flags).items():
@@ -252,6 +278,10 @@ class Workspace:
         return "running" if self._pump.assignment.trackers else "standby"
 
     # Wiring
+
+    def _over(self, spool: Spool) -> DurablePublisher:
+        limit = self._around.config.listener.publish_timeout_seconds
+        return DurablePublisher(self, spool, self._grave, limit)
 
     def _engine(self, client: SeenClient, source: KafkaSource, results: KafkaSink) -> tuple[Pump, Dispatcher]:
         config, clock = self._config, self._around.clock

@@ -61,9 +61,10 @@ def _as_text(config: Config) -> Iterator[str]:
 
 def _connector(connector: ConnectorConfig) -> str:
     kafka, listener, admin = connector.kafka, connector.listener, connector.admin
+    spool = "" if listener.spool.directory is None else f"spool in {listener.spool.directory}, "
     return (
         f"Kafka at {kafka.bootstrap_servers} ({kafka.security_protocol}), "
-        f"callbacks on {listener.host}:{listener.port}, admin on {admin.host}:{admin.port}"
+        f"callbacks on {listener.host}:{listener.port}, {spool}admin on {admin.host}:{admin.port}"
     )
 
 

@@ -15,6 +15,7 @@ from connector.app import App
 from connector.cli.configuration import config_option, load_or_exit
 from connector.cli.exits import FAILED
 from connector.cli.heap import give_large_blocks_back
+from connector.errors import SpoolUnavailable
 from connector.logs import configure_logs
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def run(directory: Path) -> None:
         uvloop.run(_until_signal(config))
     except OSError as error:  # a port that cannot be had; what happens later is the workspaces' own affair
         click.echo(f"seen-connector: a port cannot be had (listener.port, admin.port): {error}", err=True)
+        sys.exit(FAILED)
+    except SpoolUnavailable as error:
+        click.echo(f"seen-connector: listener.spool.directory cannot be used: {error}", err=True)
         sys.exit(FAILED)
 
 

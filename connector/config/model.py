@@ -6,7 +6,6 @@ that a reader of a configuration needs can be imported from here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,7 +13,7 @@ from pydantic import Field
 from connector.config.kafka import KafkaConfig, NewTopics
 from connector.config.secrets import Redactor, Secret
 from connector.config.seen import Backoff, Batch, OAuth2Client, Quota, SeenAuth, SeenConfig
-from connector.config.settings import Settings, SigningKeys
+from connector.config.settings import OptionalFolder, Settings, SigningKeys
 from connector.config.values import Count, Network, Port, Seconds, Text
 from connector.config.workspace import (
     BasicCredential,
@@ -68,10 +67,10 @@ __all__ = [
 
 
 class SpoolConfig(Settings):
-    """Where callbacks wait on disk while Kafka is away, and how many bytes of them."""
+    """Where callbacks wait on disk while Kafka is away, and how large the database there may become."""
 
-    directory: Path | None = None
-    max_bytes: Count = 268_435_456
+    directory: OptionalFolder = None
+    max_bytes: Annotated[Count, Field(ge=1_048_576)] = 268_435_456
 
 
 class TokenEndpoint(Settings):

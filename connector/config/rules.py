@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from connector.config.document import Location
-    from connector.config.model import ConnectorConfig, KafkaConfig, WorkspaceConfig
+    from connector.config.model import ConnectorConfig, KafkaConfig, ListenerConfig, WorkspaceConfig
     from connector.config.seen import Backoff, SeenConfig
     from connector.config.workspace import CallbackAuth, SourceConfig
 
@@ -44,6 +44,7 @@ def connector_mistakes(connector: ConnectorConfig) -> Iterator[Mistake]:
     yield from _ssl(connector.kafka)
     if connector.admin.port == connector.listener.port != 0:
         yield Mistake(("admin", "port"), "must differ from listener.port")
+    yield from _spool(connector.listener)
 
 
 def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
@@ -84,6 +85,13 @@ def clashes(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
     """Rules between workspaces, and between the topics of one."""
     yield from _same_identity(workspaces)
     yield from _same_topic(workspaces)
+
+
+def _spool(listener: ListenerConfig) -> Iterator[Mistake]:
+    """A callback that is taken must fit, with the event that is made of it: it holds the body, and its links again."""
+    if listener.spool.max_bytes < (least := 4 * listener.max_body_bytes):
+        message = f"must be at least {least}, which is four times listener.max_body_bytes"
+        yield Mistake(("listener", "spool", "max_bytes"), message)
 
 
 def _sasl(kafka: KafkaConfig) -> Iterator[Mistake]:

@@ -1,5 +1,6 @@
 """What every model of the configuration is made of: the strict parent, and the types of secrets and files."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
@@ -140,6 +141,15 @@ def _file(value: object, info: ValidationInfo) -> Path:
     return path
 
 
+def _folder(value: object, info: ValidationInfo) -> Path:
+    path = _path(value, info)
+    if not path.is_dir():
+        raise mistake(f"the folder {WRITTEN} does not exist")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise mistake(f"nothing can be written into the folder {WRITTEN}")
+    return path
+
+
 Listed = BeforeValidator(_listed)
 """A single value stands for a list of one."""
 
@@ -156,3 +166,6 @@ SigningKeys = Annotated[RotatingSecrets, AfterValidator(_signing_keys), NotEmpty
 
 OptionalFile = Annotated[Annotated[Path, PlainValidator(_file)] | None, BeforeValidator(empty_is_unset)]
 """An existing file; a relative name counts from the file that names it."""
+
+OptionalFolder = Annotated[Annotated[Path, PlainValidator(_folder)] | None, BeforeValidator(empty_is_unset)]
+"""An existing folder that can be written to; a relative name counts from the file that names it."""

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
     from connector.config.document import Location
 
-CONNECTOR: dict[str, str | None] = {
-    "listener.spool.directory": None,
-}
+CONNECTOR: dict[str, str | None] = {}
 """Rows of connector.yaml."""
 
 WORKSPACE: dict[str, str | None] = {

@@ -43,7 +43,7 @@ class Answer:
         """The JSON that the caller gets."""
         if self.document is not None:
             return orjson.dumps(self.document)
-        if self.status == 200:
+        if self.status < 300:
             return orjson.dumps({"result": self.result, "message": self.message})
         return orjson.dumps({"code": self.result, "message": self.message})
 
@@ -98,15 +98,18 @@ def token_refused(why: Refusal, *, closes: bool = True) -> Answer:
 
 
 def not_durable(why: str) -> Answer:
-    """The answer to a callback that Kafka did not acknowledge."""
+    """The answer to a callback that is neither in Kafka nor in the spool."""
     message = "the callback could not be made durable: call again"
     return Answer(503, "not_durable", message, _RETRY_AFTER, closes=False, detail=why)
 
 
 def taken(callback: Taken) -> Answer:
-    """The answer to a callback that is durable: 200, even where it could not be understood."""
-    if callback.reason is None:
-        message = "a video-ready event is in Kafka"
-    else:
+    """The answer to a callback that is durable, even where it could not be understood: 200 in Kafka, 202 in the spool."""
+    if callback.reason is not None:
         message = f"kept as a dead letter, calling again would not help: {callback.reason}"
-    return Answer(200, callback.result, message, {}, closes=False, id=callback.id, detail=callback.reason)
+    elif callback.durability == "spooled":
+        message = "a video-ready event is on disk, and will be in Kafka"
+    else:
+        message = "a video-ready event is in Kafka"
+    status = 202 if callback.durability == "spooled" else 200
+    return Answer(status, callback.result, message, {}, closes=False, id=callback.id, detail=callback.reason)

@@ -1,6 +1,7 @@
 """The door of one workspace: what stands behind it when a caller has proved its right.
 
-A callback is taken when Kafka has acknowledged what became of it, not before: that is the promise behind every 2xx.
+A callback is taken when what became of it is durable, in Kafka or in the spool, and not before: that is the promise behind
+every 2xx.
 """
 
 from __future__ import annotations
@@ -21,53 +22,83 @@ if TYPE_CHECKING:
     from connector.types import Message
 
 
+Durability = Literal["published", "spooled"]
+"""Where a message is safe: in Kafka, acknowledged with acks=all, or on our disk, from where it will be published."""
+
+
 class Publisher(Protocol):
     """Where messages become durable."""
 
-    async def publish(self, topic: str, message: Message) -> None:
-        """Returns when Kafka has acknowledged with acks=all.
+    async def publish(self, topic: str, message: Message) -> Durability:
+        """Returns when `message` is durable, and says where.
 
-        Raises KafkaUnavailable (not acknowledged within its limit) or PublishRefused (too large for the topic).
+        Raises KafkaUnavailable (not acknowledged within its limit), SpoolUnavailable (the spool did not take it either) or
+        PublishRefused (too large for the topic).
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of a callback; durable. `reason` says why it was dead-lettered, `id` is None where none was found."""
+class Grave:
+    """Where a workspace's dead letters go, and what they say of their origin. `version` is the connector's."""
 
-    result: Literal["published", "dead_lettered"]
+    workspace: str
+    topic: str
+    version: str
+
+
+async def bury(publisher: Publisher, grave: Grave, callback: RefusedCallback) -> Durability:
+    """Publishes the dead letter of `callback`, without its body where the topic does not take that.
+
+    Raises as `Publisher.publish`; PublishRefused only where the topic does not even take that.
+    """
+    story = {"workspace": grave.workspace, "version": grave.version}
+    try:
+        return await publisher.publish(grave.topic, callback_dead_letter(callback, **story))
+    except PublishRefused:
+        return await publisher.publish(grave.topic, callback_without_body(callback, **story))
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a callback, and where it is durable. `reason` says why it was dead-lettered, None if it was not;
+    `id` is None where none was found.
+    """
+
+    durability: Durability
     id: str | None = None
     reason: Reason | None = None
+
+    @property
+    def result(self) -> str:
+        """How the call ended: published, spooled or dead_lettered."""
+        return self.durability if self.reason is None else "dead_lettered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """One workspace, as the listener sees it. `version` is the connector's, for dead letters."""
+    """One workspace, as the listener sees it."""
 
     workspace: str
     authenticator: Authenticator
     fields: CallbackFields
     videos_topic: str
-    dead_letters_topic: str
+    grave: Grave
     publisher: Publisher
     metrics: WorkspaceMetrics
-    version: str
 
     async def take(self, body: bytes, *, content_type: str, received_at: float) -> Taken:
-        """Publishes the video that `body` tells of, or dead-letters the body; returns once that is acknowledged.
+        """Publishes the video that `body` tells of, or dead-letters the body; returns once that is durable.
 
-        A video too large for its topic is dead-lettered too, a dead letter too large for its own without its body.
-        Raises KafkaUnavailable; PublishRefused only where a topic does not even take that. `received_at` is Unix seconds.
+        A video too large for its topic is dead-lettered too. `received_at` is Unix seconds. Raises as `bury`.
         """
         found = parse_callback(body, self.fields, received_at=received_at)
         if isinstance(found, VideoReady):
+            message = video_ready_message(self.workspace, found)
             try:
-                await self.publisher.publish(self.videos_topic, video_ready_message(self.workspace, found))
+                return Taken(await self.publisher.publish(self.videos_topic, message), found.id)
             except PublishRefused as refusal:
                 found = Unintelligible(Reason.CALLBACK_TOO_LARGE, str(refusal), found.id)
-            else:
-                return Taken("published", found.id)
         refused = RefusedCallback(
             body=body,
             reason=found.reason,
@@ -75,12 +106,4 @@ class Door:
             content_type=content_type,
             received_at=received_at,
         )
-        await self._bury(refused)
-        return Taken("dead_lettered", found.id, found.reason)
-
-    async def _bury(self, callback: RefusedCallback) -> None:
-        story = {"workspace": self.workspace, "version": self.version}
-        try:
-            await self.publisher.publish(self.dead_letters_topic, callback_dead_letter(callback, **story))
-        except PublishRefused:
-            await self.publisher.publish(self.dead_letters_topic, callback_without_body(callback, **story))
+        return Taken(await bury(self.publisher, self.grave, refused), found.id, found.reason)

@@ -1,7 +1,7 @@
 """The HTTP side of callbacks: `POST|PUT|PATCH /callbacks/{workspace}`, and `POST /oauth2/token`.
 
 One call, in this order: length → right → type → room → body → durable → answer. Until the caller has proved its right
-nothing of the body is looked at, and no more than the cap is ever held. 2xx is answered only when Kafka has acknowledged.
+nothing of the body is looked at, and no more than the cap is ever held. 2xx is answered only for what is durable.
 
 An unknown workspace and a wrong secret get the same answer: the outside cannot tell which workspaces exist. It comes late
 to an address that has failed often (`slowing`). Each workspace has room of its own, so that none can close the door to
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from connector.errors import KafkaUnavailable, PublishRefused
+from connector.errors import KafkaUnavailable, PublishRefused, SpoolUnavailable
 from connector.inbound import answer
 from connector.inbound.auth import Proof, TokenAuth
 from connector.inbound.body import read_body
@@ -233,8 +233,8 @@ class Listener:
                     received_at=self._clock.wall(),
                 )
         except TimeoutError:
-            return answer.not_durable("Kafka did not acknowledge in time")
-        except (KafkaUnavailable, PublishRefused) as error:
+            return answer.not_durable("neither Kafka nor the spool took it in time")
+        except (KafkaUnavailable, PublishRefused, SpoolUnavailable) as error:
             return answer.not_durable(str(error))
         return answer.taken(callback)
 

@@ -19,6 +19,7 @@ class Told:
     def __init__(self) -> None:
         self.is_alive = True
         self.workspaces: dict[str, str] = {}
+        self.spool: str | None = None
         self.listener: str | None = None
         self.hangs = False
 
@@ -27,6 +28,9 @@ class Told:
 
     def unready(self) -> dict[str, str]:
         return self.workspaces
+
+    def spool_unready(self) -> str | None:
+        return self.spool
 
     async def listener_unready(self) -> str | None:
         if self.hangs:
@@ -70,6 +74,14 @@ async def test_a_connector_that_is_not_alive_is_not_healthy(http: aiohttp.Client
     status, body = await ask(http, "/healthz")
     assert status == 503
     assert body == {"status": "unready", "reason": "the connector does not make progress"}
+
+
+async def test_readiness_says_what_somebody_must_see_to_at_the_spool(
+    http: aiohttp.ClientSession, told: Told
+) -> None:
+    told.spool = "damaged, and set aside: damaged-1.db"
+    assert await ask(http, "/readyz") == (503, {"status": "unready", "spool": told.spool})
+    assert (await ask(http, "/readyz/listener"))[0] == 200
 
 
 async def test_readiness_names_the_workspace_and_the_reason_and_closes_no_other_probe(

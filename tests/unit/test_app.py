@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 from connector.app import App
@@ -80,5 +82,57 @@ async def test_a_workspace_that_dies_says_of_what_and_is_started_again_while_the
 
 def restarts(app: App, workspace: str) -> float:
     series = f'seen_connector_workspace_restarts_total{{workspace="{workspace}"}} '
+    (line,) = [line for line in app.exposition().decode().splitlines() if line.startswith(series)]
+    return float(line.removeprefix(series))
+
+
+async def test_a_callback_is_taken_where_kafka_was_never_reached_and_is_still_there_after_a_restart(
+    tmp_path: Path, deaths: Deaths
+) -> None:
+    folder = shutil.copytree(CONFIG, tmp_path / "config")
+    (tmp_path / "config" / "spool").mkdir()
+    text = (folder / "connector.yaml").read_text()
+    (folder / "connector.yaml").write_text(text.replace("  host:", "  spool: {directory: spool}\n  host:", 1))
+    config = load(folder, ENVIRON)
+    for held in (0, 1):
+        await takes_one_callback(App(config, Redactor()), held)
+
+
+async def takes_one_callback(app: App, held: int) -> None:
+    """Runs the process without a Kafka: it holds so many callbacks, and takes one more."""
+    assert app.spool_unready() == "not open yet"
+    assert (await app.listener_unready() or "").startswith("not connected to Kafka yet")
+    stop = asyncio.Event()
+    running = asyncio.create_task(app.run(stop))
+    try:
+        await eventually(lambda: app.spool_unready() is None, "the spool is open", 10)
+        assert await app.listener_unready() is None
+        assert gauge(app, "spooled_callbacks") == held
+        await eventually(partial(calls_in, app), "a callback is taken", 10)
+        assert gauge(app, "spooled_callbacks") == held + 1
+        assert gauge(app, "spooled_bytes") > 500
+    finally:
+        stop.set()
+        async with asyncio.timeout(10):
+            await running
+
+
+async def calls_in(app: App) -> bool:
+    """Whether a callback is answered 202; False where nobody answers."""
+    headers = {"Authorization": "Bearer token-of-callbacks"}
+    try:
+        url = f"http://127.0.0.1:{app._listener.port}/callbacks/acme"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, json={"id": "7"}, headers=headers) as answer,
+        ):
+            assert answer.status == 202, await answer.text()
+            return True
+    except (RuntimeError, aiohttp.ClientConnectionError):
+        return False
+
+
+def gauge(app: App, name: str) -> float:
+    series = f'seen_connector_{name}{{workspace="acme"}} '
     (line,) = [line for line in app.exposition().decode().splitlines() if line.startswith(series)]
     return float(line.removeprefix(series))

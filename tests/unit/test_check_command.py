@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,16 @@ def test_a_sound_configuration_is_told_file_by_file() -> None:
     ):
         assert expected in result.stdout
     assert "canary" not in result.output
+
+
+def test_a_spool_is_told_where_there_is_one(tmp_path: Path) -> None:
+    folder = shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    text = (folder / "connector.yaml").read_text()
+    (folder / "connector.yaml").write_text(
+        text.replace("  host:", f"  spool: {{directory: '{tmp_path}'}}\n  host:", 1)
+    )
+    result = check("--config", str(folder))
+    assert f"callbacks on 0.0.0.0:8080, spool in {tmp_path}, admin on" in result.stdout
 
 
 def test_a_warning_is_shown_and_is_no_failure() -> None:

@@ -16,16 +16,17 @@ import structlog
 
 from connector.clock import SystemClock
 from connector.deadletter import PREFIX
-from connector.errors import KafkaUnavailable, PublishRefused
+from connector.errors import KafkaUnavailable, PublishRefused, SpoolUnavailable
 from connector.inbound.auth import BasicAuth, TokenAuth
 from connector.inbound.callback import LINKS, CallbackFields
-from connector.inbound.door import Door
+from connector.inbound.door import Door, Grave
 from connector.inbound.listener import Limits, Listener
 from connector.metrics import CALLBACK_RESULTS, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from connector.inbound.door import Durability
     from connector.types import Message
 
 TOKEN = "a-callback-token"
@@ -44,14 +45,16 @@ class Recorder:
         self.refuse: Callable[[str, Message], Exception | None] = lambda _topic, _message: None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.durability: Durability = "published"
 
-    async def publish(self, topic: str, message: Message) -> None:
+    async def publish(self, topic: str, message: Message) -> Durability:
         self.attempts += 1
         await self.gate.wait()
         error = self.refuse(topic, message)
         if error is not None:
             raise error
         self.published.append((topic, message))
+        return self.durability
 
 
 class Place:
@@ -67,10 +70,9 @@ class Place:
                 authenticator=authenticator,
                 fields=fields,
                 videos_topic=f"seen.{name}.videos",
-                dead_letters_topic=f"seen.{name}.dead-letters",
+                grave=Grave(name, f"seen.{name}.dead-letters", "0.1.0"),
                 publisher=publisher,
                 metrics=self.metrics.workspace(name),
-                version="0.1.0",
             )
             for name, authenticator, publisher in (
                 ("acme", TokenAuth((TOKEN,)), self.acme),
@@ -175,6 +177,22 @@ async def test_a_callback_is_published_and_answered_200(place: Place, method: st
     assert topic == "seen.acme.videos"
     assert message.key == b"12345"
     assert place.counted() == {"published": 1}
+
+
+async def test_a_callback_on_disk_is_answered_202_whatever_it_will_become(place: Place) -> None:
+    place.acme.durability = "spooled"
+    status, body, _ = await place.call()
+    assert (status, body["result"]) == (202, "spooled")
+    status, body, _ = await place.call(b"no JSON")
+    assert (status, body["result"]) == (202, "dead_lettered")
+    assert place.counted() == {"spooled": 1, "dead_lettered": 1}
+
+
+async def test_a_callback_that_the_spool_does_not_take_is_answered_503_with_a_time(place: Place) -> None:
+    place.acme.refuse = lambda _topic, _message: SpoolUnavailable("the spool is full")
+    status, body, headers = await place.call()
+    assert (status, body["code"], headers["Retry-After"]) == (503, "not_durable", "60")
+    assert place.counted() == {"not_durable": 1}
 
 
 async def test_basic_credentials_open_a_door_that_asks_for_them(place: Place) -> None:

@@ -59,8 +59,9 @@ GAUGES = (
         "suspended",
         "ready",
     ),
+    *("spooled_callbacks", "spooled_bytes", "spooled_oldest_seconds"),
 )
-UNITS = {"seconds", "partitions", "records", "requests", "slots"}
+UNITS = {"seconds", "partitions", "records", "requests", "slots", "callbacks", "bytes"}
 STATES = {"suspended", "ready"}  # 0 or 1: a state has no unit
 
 

@@ -18,7 +18,7 @@ from connector.inbound.answer import UNAUTHENTICATED
 from connector.inbound.attempts import FREE
 from connector.inbound.auth import Proof, TokenAuth
 from connector.inbound.callback import LINKS, CallbackFields
-from connector.inbound.door import Door
+from connector.inbound.door import Door, Grave
 from connector.inbound.grants import Client
 from connector.inbound.listener import Limits, Listener
 from connector.inbound.peers import Peers
@@ -62,10 +62,9 @@ class Place:
                 else OwnTokens(name, f"{name}-seen", lambda: self.keys, self.clock),
                 fields=fields,
                 videos_topic="videos",
-                dead_letters_topic="dead-letters",
+                grave=Grave(name, "dead-letters", "0"),
                 publisher=self.seen,
                 metrics=self.metrics.workspace(name),
-                version="0",
             )
             for name in ("acme", "bolt", "cove")
         }
@@ -306,10 +305,9 @@ def door_that(place: Place, proof: Proof) -> Door:
         authenticator=Says(proof),
         fields=door.fields,
         videos_topic=door.videos_topic,
-        dead_letters_topic=door.dead_letters_topic,
+        grave=door.grave,
         publisher=door.publisher,
         metrics=door.metrics,
-        version=door.version,
     )
 
 
@@ -342,6 +340,16 @@ async def test_an_unknown_workspace_is_slowed_as_a_wrong_secret_is(place: Place,
         )
         assert (status, orjson.dumps(body)) == (401, UNAUTHENTICATED.body)
     assert place.sample("late_refusals") == 1
+
+
+async def test_who_asks_without_a_secret_first_is_never_slowed(place: Place) -> None:
+    for _ in range(2 * FREE):
+        assert (await place.send("/callbacks/cove", json=VIDEO))[0] == 401
+        assert (await place.send("/callbacks/cove", json=VIDEO, headers=RIGHT))[0] == 200
+    for _ in range(2 * FREE):
+        assert (await place.ask({"grant_type": "client_credentials"}))[0] == 401
+        assert (await place.ask())[0] == 200
+    assert place.sample("late_refusals") == 0
 
 
 async def test_a_wrong_client_secret_is_slowed_too(place: Place) -> None:

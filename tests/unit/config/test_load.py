@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import urllib.parse
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from connector.config.load import load
 from connector.config.model import Config, WorkspaceConfig
 from connector.config.unbuilt import CONNECTOR, WORKSPACE
+from connector.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,6 +240,18 @@ def test_the_configuration_in_this_repository_is_sound() -> None:
     config = loaded(REPOSITORY / "config", SEEN_ACME_TOKEN="canary-a", ACME_CALLBACK_TOKEN="canary-b")
     assert config.warnings == ()
     assert the_workspace(config).sources[0].properties is not None
+
+
+def test_a_spool_needs_a_folder_that_can_be_written_to(
+    folder: Folder, workspace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = folder(acme=workspace)
+    file = directory / "connector.yaml"
+    file.write_text(file.read_text() + f"\nlistener: {{spool: {{directory: '{tmp_path}'}}}}\n")
+    assert loaded(directory).connector.listener.spool.directory == tmp_path
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(ConfigError, match=f"nothing can be written into the folder {tmp_path}"):
+        loaded(directory)
 
 
 @pytest.mark.parametrize("model_and_rows", [("connector", CONNECTOR), ("workspace", WORKSPACE)])

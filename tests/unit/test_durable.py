@@ -1,0 +1,454 @@
+"""A callback on its way: directly into Kafka, or over the disk; in the order of its key, whatever fails and whoever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from connector.clock import SystemClock
+from connector.deadletter import PREFIX
+from connector.delivery.backoff import Backoff
+from connector.errors import KafkaUnavailable, PublishRefused, SpoolUnavailable
+from connector.inbound import durable
+from connector.inbound.door import Grave
+from connector.inbound.durable import DurablePublisher
+from connector.inbound.spool import Spool
+from connector.inbound.spoolfile import BATCH_ROWS, SpoolFile
+from connector.types import Message
+from tests.end_to_end.deployment import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from connector.inbound.door import Durability
+
+MB = 1_048_576
+VIDEOS, LETTERS = "seen.acme.videos", "seen.acme.dead-letters"
+Mode = Literal["well", "away", "broken", "deaf"]
+
+
+class Kafka:
+    """A producer and its broker. `landed` is what is in the topics, in order.
+
+    well: lands and is acknowledged · away: waits in the producer, and lands when Kafka is well again · broken: the producer
+    forgets it · deaf: lands, and the acknowledgement is lost. `refuses` says which messages are too large.
+    """
+
+    def __init__(self) -> None:
+        self.mode: Mode = "well"
+        self.landed: list[tuple[str, Message]] = []
+        self.pending: list[tuple[str, Message]] = []
+        self.attempts = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.refuses: Callable[[str, Message], bool] = lambda _topic, _message: False
+        self.fails: Callable[[str, Message], bool] = lambda _topic, _message: False
+
+    async def publish(self, topic: str, message: Message) -> Durability:
+        self.attempts += 1
+        if self.refuses(topic, message):
+            raise PublishRefused("too large")
+        await self.gate.wait()
+        if self.mode == "away" or self.fails(topic, message):
+            if (topic, message) not in self.pending:
+                self.pending.append((topic, message))
+            await asyncio.sleep(0)
+            raise KafkaUnavailable("not acknowledged")
+        if self.mode == "broken":
+            for _ in range(3):
+                await asyncio.sleep(0)  # it tried; who comes meanwhile may meet a new producer
+            raise KafkaUnavailable("the producer broke")
+        joined = (topic, message) in self.pending
+        self.landed += self.pending
+        self.pending.clear()
+        if not joined:
+            self.landed.append((topic, message))
+        await asyncio.sleep(0)
+        if self.mode == "deaf":
+            raise KafkaUnavailable("not acknowledged")
+        return "published"
+
+    def values(self, topic: str = VIDEOS) -> list[bytes]:
+        return [message.value or b"" for where, message in self.landed if where == topic]
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "_WAITS", Backoff(0.001, 0.002))
+
+
+class Process:
+    """The spool and the publisher of one process, with its drain."""
+
+    def __init__(self, folder: Path, kafka: Kafka, max_bytes: int, limit_seconds: float) -> None:
+        self.spool = Spool(folder, max_bytes, ["acme"], SystemClock())
+        self.holding = self.spool.holding("acme")
+        grave = Grave("acme", LETTERS, "0.1.0")
+        self.publisher = DurablePublisher(kafka, self.spool, grave, limit_seconds)
+        self._drain: asyncio.Task[None] | None = None
+
+    async def start(self, *, draining: bool = True) -> None:
+        await self.spool.open()
+        if draining:
+            self.drain()
+
+    def drain(self) -> None:
+        self._drain = asyncio.create_task(self.publisher.drain())
+
+    async def end(self) -> None:
+        if self._drain is not None:
+            self._drain.cancel()
+            await asyncio.gather(self._drain, return_exceptions=True)
+        await self.spool.close()
+
+    async def drained(self) -> None:
+        await eventually(lambda: self.holding.callbacks == 0, "the spool is drained", 20)
+
+    async def call(self, number: int, key: bytes | None = b"key", topic: str = VIDEOS) -> Durability:
+        return await self.publisher.publish(topic, Message(key, b"%d" % number))
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, kafka: Kafka, *, draining: bool = True, max_bytes: int = 16 * MB, limit_seconds: float = 5.0
+) -> AsyncIterator[Process]:
+    process = Process(folder, kafka, max_bytes, limit_seconds)
+    await process.start(draining=draining)
+    try:
+        yield process
+    finally:
+        await process.end()
+
+
+# --- the property
+
+Step = tuple[str, int | Mode]
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("call"), st.integers(0, 2)),
+        st.tuples(st.just("call"), st.integers(0, 2)),
+        st.tuples(st.just("mode"), st.sampled_from(["well", "away", "broken", "deaf"])),
+        st.tuples(st.just("turns"), st.sampled_from([1, 3, 20])),
+        st.tuples(st.just("disk"), st.just(0)),
+        st.tuples(st.just("kill"), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150)
+@given(course=steps)
+def test_whatever_was_answered_lands_and_in_the_order_of_its_key(
+    tmp_path_factory: pytest.TempPathFactory, course: list[Step]
+) -> None:
+    asyncio.run(run(tmp_path_factory.mktemp("spool"), course))
+
+
+async def run(parent: Path, course: list[Step]) -> None:
+    kafka = Kafka()
+    durable: dict[int, list[int]] = defaultdict(list)
+    calls: list[tuple[int, int, asyncio.Task[Durability]]] = []
+    folder = parent / "0"
+    folder.mkdir()
+    process = Process(folder, kafka, 16 * MB, 5.0)
+    await process.start()
+    for number, (act, argument) in enumerate(course):
+        if act == "call":
+            assert isinstance(argument, int)
+            calls.append((argument, number, asyncio.create_task(process.call(number, b"%d" % argument))))
+        elif act == "mode":
+            kafka.mode = argument  # type: ignore[assignment]
+        elif act == "turns":
+            assert isinstance(argument, int)
+            for _ in range(argument):
+                await asyncio.sleep(0)
+        elif act == "disk":
+            await asyncio.sleep(0.002)
+        else:
+            answered(calls, durable)
+            shutil.copytree(folder, folder := parent / str(number + 1))
+            for _, _, call in calls:
+                call.cancel()
+            calls.clear()
+            await end_unseen(process, kafka)
+            process = Process(folder, kafka, 16 * MB, 5.0)
+            await process.start()
+    kafka.mode = "well"
+    await asyncio.gather(*(call for _, _, call in calls))
+    await process.drained()
+    await process.end()
+    answered(calls, durable)
+    for key, numbers in durable.items():
+        landed = [int(m.value or b"") for _, m in kafka.landed if m.key == b"%d" % key]
+        first = list(dict.fromkeys(landed))
+        assert [number for number in first if number in numbers] == numbers
+
+
+def answered(calls: list[tuple[int, int, asyncio.Task[Durability]]], durable: dict[int, list[int]]) -> None:
+    """Notes which calls have been answered 2xx, by key."""
+    for key, number, call in calls:
+        if call.done() and not call.cancelled() and call.exception() is None:
+            durable[key].append(number)
+
+
+async def end_unseen(process: Process, kafka: Kafka) -> None:
+    """Ends what is left of a process that was killed: nothing of it reaches Kafka any more."""
+    seen = list(kafka.landed)
+    await process.end()
+    kafka.landed = seen
+    kafka.pending.clear()
+
+
+# --- one by one
+
+
+async def test_a_callback_that_kafka_takes_never_touches_the_disk(tmp_path: Path) -> None:
+    kafka = Kafka()
+    async with running(tmp_path, kafka) as process:
+        assert await process.call(1) == "published"
+        assert process.holding.callbacks == 0
+    assert kafka.values() == [b"1"]
+
+
+async def test_after_the_limit_a_callback_is_on_the_disk_and_then_in_kafka(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.gate.clear()
+    async with running(tmp_path, kafka, limit_seconds=0.05) as process:
+        assert await process.call(1) == "spooled"
+        assert process.holding.callbacks == 1
+        kafka.gate.set()
+        await process.drained()
+    assert kafka.values() == [b"1"]
+
+
+async def test_while_kafka_is_away_nobody_else_waits_for_it_and_then_the_direct_way_is_open_again(
+    tmp_path: Path,
+) -> None:
+    kafka = Kafka()
+    kafka.mode = "away"
+    async with running(tmp_path, kafka, draining=False) as process:
+        assert await process.call(1) == "spooled"
+        for number in range(2, 10):
+            assert await process.call(number, b"%d" % number) == "spooled"
+        assert kafka.attempts == 1
+        kafka.mode = "well"
+        process.drain()
+        await process.drained()
+        assert await process.call(10) == "published"
+    assert sorted(kafka.values(), key=int) == [b"%d" % number for number in range(1, 11)]
+
+
+async def test_while_the_spool_holds_a_key_its_callbacks_join_it_and_others_pass(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.fails = lambda _topic, message: message.value == b"1"
+    async with running(tmp_path, kafka) as process:
+        assert await process.call(1) == "spooled"
+        assert await process.call(2) == "spooled"
+        assert (
+            await process.call(3, b"other") == "spooled"
+        )  # the topic is taken for away until it has taken something
+        await eventually(lambda: b"3" in kafka.values(), "another key is drained", 10)
+        assert await process.call(4, b"third") == "published"
+        assert await process.call(5) == "spooled"
+        assert not {b"2", b"5"} & set(kafka.values())
+        kafka.fails = lambda _topic, _message: False
+        await process.drained()
+    key = [value for value in dict.fromkeys(kafka.values()) if value in {b"1", b"2", b"5"}]
+    assert key == [b"1", b"2", b"5"]
+
+
+async def test_callbacks_of_one_key_are_decided_one_after_the_other(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.gate.clear()
+    kafka.fails = lambda _topic, message: message.value == b"1"
+    async with running(tmp_path, kafka, draining=False) as process:
+        calls = [
+            asyncio.create_task(process.call(number, key))
+            for number, key in ((1, b"key"), (2, b"key"), (3, b"other"))
+        ]
+        await asyncio.sleep(0.01)
+        assert kafka.attempts == 2
+        kafka.gate.set()
+        assert await asyncio.gather(*calls) == ["spooled", "spooled", "published"]
+
+
+async def test_what_neither_kafka_nor_the_spool_takes_is_said(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.mode = "away"
+    async with running(tmp_path, kafka, max_bytes=MB, draining=False) as process:
+        large = [Message(b"%d" % number, b"x" * 50_000) for number in range(30)]
+        calls = [process.publisher.publish(VIDEOS, each) for each in large]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        held = process.holding.callbacks
+        full = "the spool is full: acme has used its 1048576 bytes"
+        assert [str(each) for each in results[held:]] == [full] * (30 - held)
+        assert 10 < held < 30
+        kafka.mode = "well"
+        process.drain()
+        await process.drained()
+        assert await process.call(1) == "published"
+    assert len(set(kafka.landed)) >= held + 1
+
+
+async def test_a_callback_is_deleted_only_after_the_acknowledgement(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka, draining=False) as process:
+        await process.call(1)
+    kafka.mode = "well"
+    kafka.gate.clear()
+    async with running(tmp_path, kafka) as process:
+        await eventually(lambda: kafka.attempts >= 2, "the drain publishes", 10)
+        assert len(await process.spool.batch("acme", VIDEOS, 0)) == 1
+        kafka.gate.set()
+        await process.drained()
+        assert await process.spool.batch("acme", VIDEOS, 0) == []
+
+
+async def test_what_kafka_has_and_the_disk_cannot_delete_is_not_published_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka, draining=False) as process:
+        await process.call(1)
+        kafka.mode = "well"
+        failures = 0
+
+        def fail(*_: object) -> None:
+            nonlocal failures
+            failures += 1
+            raise SpoolUnavailable("the disk: full")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(SpoolFile, "delete", fail)
+            process.drain()
+            await eventually(lambda: failures >= 5, "the deletion is tried again", 10)
+        await process.drained()
+    assert kafka.values() == [b"1"]
+
+
+async def test_a_topic_that_takes_nothing_holds_back_no_other_topic(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.fails = lambda topic, _message: topic == "gone"
+    async with running(tmp_path, kafka, draining=False) as process:
+        for number in range(2 * BATCH_ROWS):
+            assert await process.call(number, b"%d" % number, "gone") == "spooled"
+        kafka.mode = "broken"
+        assert await process.call(7) == "spooled"
+        kafka.mode = "well"
+        process.drain()
+        await eventually(lambda: b"7" in kafka.values(), "the other topic is drained", 10)
+        assert process.holding.callbacks == 2 * BATCH_ROWS
+
+
+async def test_a_key_that_is_not_taken_holds_back_no_other_key_however_many_it_has(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    count = 3 * BATCH_ROWS
+    async with running(tmp_path, kafka, draining=False) as process:
+        for number in range(count):
+            await process.call(number, b"stuck" if number % 2 else b"%d" % number)
+        kafka.mode = "well"
+        kafka.fails = lambda _topic, message: message.key == b"stuck"
+        process.drain()
+        await eventually(lambda: process.holding.callbacks == count // 2, "the other keys are drained", 10)
+        kafka.fails = lambda _topic, _message: False
+        await process.drained()
+    stuck = [int(m.value or b"") for _, m in kafka.landed if m.key == b"stuck"]
+    assert list(dict.fromkeys(stuck)) == list(range(1, count, 2))
+
+
+@pytest.mark.parametrize("takes_bodies", [True, False])
+async def test_what_its_topic_refuses_when_it_is_drained_becomes_a_dead_letter(
+    tmp_path: Path, takes_bodies: bool
+) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka, draining=False) as process:
+        await process.call(1)
+        kafka.mode = "well"
+        kafka.refuses = lambda topic, message: topic == VIDEOS or not (takes_bodies or message.value == b"")
+        process.drain()
+        await process.drained()
+    [(topic, letter)] = kafka.landed
+    headers = dict(letter.headers)
+    assert (topic, letter.value) == (LETTERS, b"1" if takes_bodies else b"")
+    assert headers[PREFIX + "reason"] == b"callback_too_large"
+    assert headers[PREFIX + "workspace"] == b"acme"
+
+
+async def test_a_message_without_a_key_waits_for_no_other(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.fails = lambda _topic, message: message.value == b"1"
+    async with running(tmp_path, kafka) as process:
+        await process.call(1, None, LETTERS)
+        await process.call(2, None, LETTERS)
+        await eventually(lambda: b"2" in kafka.values(LETTERS), "the second is drained", 10)
+        assert await process.call(3, None, LETTERS) == "published"
+
+
+async def test_a_drain_that_is_told_to_finish_ends_when_it_is_done_or_when_kafka_takes_nothing(
+    tmp_path: Path,
+) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka, draining=False) as process:
+        for number in range(250):
+            await process.call(number, b"%d" % number)
+        process.publisher.finish()
+        with capture_logs() as lines:
+            async with asyncio.timeout(10):
+                await process.publisher.drain()
+        assert [(line["event"], line["why"]) for line in lines] == [("spool_waits", "the producer broke")]
+        assert process.holding.callbacks == 250
+        kafka.mode = "well"
+        with capture_logs() as lines:
+            async with asyncio.timeout(10):
+                await process.publisher.drain()
+        assert [(line["event"], line["callbacks"]) for line in lines] == [("spool_drained", 250)]
+        assert process.holding.callbacks == 0
+
+
+async def test_a_drain_survives_a_bug(tmp_path: Path) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    bugs = iter([KeyError("a bug"), None])
+    async with running(tmp_path, kafka, draining=False) as process:
+        await process.call(1)
+
+        def refuses(_topic: str, _message: Message) -> bool:
+            if (bug := next(bugs, None)) is not None:
+                raise bug
+            return False
+
+        kafka.mode, kafka.refuses = "well", refuses
+        with capture_logs() as lines:
+            process.drain()
+            await process.drained()
+    assert "spool_drain_died" in [line["event"] for line in lines]
+    assert kafka.values() == [b"1"]
+
+
+def test_the_course_is_told_by_its_steps() -> None:
+    """Keeps the property honest: its model of Kafka lands late what it was given while it was away."""
+
+    async def late() -> list[bytes]:
+        kafka = Kafka()
+        kafka.mode = "away"
+        with pytest.raises(KafkaUnavailable):
+            await kafka.publish(VIDEOS, Message(b"k", b"1"))
+        kafka.mode = "well"
+        await kafka.publish(VIDEOS, Message(b"k", b"2"))
+        return kafka.values()
+
+    assert asyncio.run(late()) == [b"1", b"2"]
