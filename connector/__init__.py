@@ -11,6 +11,10 @@ One callback:
     inbound.listener → inbound.auth, tokens → inbound.door → inbound.callback → published → inbound.durable → kafka.sink
         → 2xx
 
+One video that does not come:
+
+    kafka.follower → videos.facts → videos.ledger → videos.watch → videos.reconciler → seen.client → SEEN → published
+
 Begin with `workspace`, which wires all of that for one workspace; `app` runs many of them; `types` has the values that
 pass between the layers, and `errors` what can be raised. Imports go down only: the layers are in pyproject.toml, and
 `make lint` holds them.

@@ -91,6 +91,9 @@ TOKEN_ANSWERS = (
 )
 """How a request for an access token can end; only the first gives one."""
 
+FOUND_BY = ("callback", "reconciliation")
+"""How a video can be found."""
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _DELIVERY_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 _GAUGES = {
@@ -110,6 +113,8 @@ _GAUGES = {
     "spooled_callbacks": "Callbacks on disk that wait for Kafka.",
     "spooled_bytes": "The most bytes that they take there.",
     "spooled_oldest_seconds": "Age of the oldest callback on disk.",
+    "pending_videos": "Ids that SEEN has accepted and whose video was not heard of; known on the owner alone.",
+    "overdue_videos": "Those of them that are pending for longer than videos.overdue_after_seconds.",
     "suspended": "1 while the workspace is suspended, else 0.",
     "ready": "1 while the workspace is well, else 0.",
 }
@@ -139,6 +144,11 @@ class WorkspaceMetrics:
         self.taken_by_retention = metrics.taken_by_retention.labels(workspace)
         self.outside_uses = metrics.outside_uses.labels(workspace)
         self.issuer_key_failures = metrics.issuer_key_failures.labels(workspace)
+        self._ready = {by: metrics.videos_ready.labels(workspace, by) for by in FOUND_BY}
+        self.videos_reported_overdue = metrics.videos_reported_overdue.labels(workspace)
+        self.videos_untracked = metrics.videos_untracked.labels(workspace)
+        self.videos_unmatched = metrics.videos_unmatched.labels(workspace)
+        self.videos_mismatched = metrics.videos_mismatched.labels(workspace)
         self.attempt_seconds = metrics.attempt_seconds.labels(workspace)
         self.delivery_seconds = metrics.delivery_seconds.labels(workspace)
 
@@ -153,6 +163,10 @@ class WorkspaceMetrics:
     def callback(self, result: str) -> None:
         """Counts one inbound call. Raises KeyError for a result that is not in `CALLBACK_RESULTS`."""
         self._callbacks[result].inc()
+
+    def video_ready(self, found_by: str) -> None:
+        """Counts one video-ready event. Raises KeyError for what is not in `FOUND_BY`."""
+        self._ready[found_by].inc()
 
     def gauge(self, name: str, value: float) -> None:
         """Sets one of the sampled figures. Raises KeyError for an unknown name."""
@@ -211,6 +225,23 @@ class Metrics:
             "outside_quota_uses",
             "Times that the working quota fell: SEEN refused what it had room for, since someone else uses it too.",
             each,
+        )
+        self.videos_ready = self._counter(
+            "videos_ready",
+            "Video-ready events that were published, by how the video was found.",
+            (*each, "found_by"),
+        )
+        self.videos_reported_overdue = self._counter(
+            "videos_reported_overdue", "Videos that were reported overdue.", each
+        )
+        self.videos_untracked = self._counter(
+            "videos_untracked", "Pending videos that were no longer tracked, beyond videos.max_pending.", each
+        )
+        self.videos_unmatched = self._counter(
+            "videos_unmatched", "Ids of videos for which no event was accepted.", each
+        )
+        self.videos_mismatched = self._counter(
+            "videos_mismatched", "Callbacks whose link is not the one that a look-up had found.", each
         )
         self.attempt_seconds = self._histogram("attempt_seconds", "Duration of requests to SEEN.", _SECONDS)
         self.delivery_seconds = self._histogram(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from connector.types import Headers, Outcome, Record
 
 VIDEO_READY = "seen.video.ready.v1"
+VIDEO_OVERDUE = "seen.video.overdue.v1"
 OUTCOME_TYPES = {
     OutcomeKind.ACCEPTED: "seen.data.accepted.v1",
     OutcomeKind.REJECTED: "seen.data.rejected.v1",
@@ -65,6 +66,17 @@ class VideoReady:
     thumbnail_url: str | None = None
     email_thumbnail_url: str | None = None
     campaign_slug: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOverdue:
+    """A video that did not come. Times are Unix seconds: SEEN took the event at `accepted_at`, was asked at
+    `last_checked_at` for the last time, and had no video.
+    """
+
+    id: str
+    accepted_at: float
+    last_checked_at: float
 
 
 def outcome_message(
@@ -113,6 +125,24 @@ def video_ready_message(workspace: str, video: VideoReady) -> Message:
         "raw": orjson.Fragment(video.raw),
     }
     return _message(attributes, data, well_formed(video.id).encode())
+
+
+def video_overdue_message(workspace: str, video: VideoOverdue) -> Message:
+    """The event that tells that `video` is no longer asked for. Its key is the video's id, its time the last look-up.
+
+    Its CloudEvents id is a UUIDv5 of workspace, id and `accepted_at`.
+    """
+    accepted_at = rfc3339(video.accepted_at)
+    # Three parts, where a video that is ready has four: the ids of the two never meet.
+    event_id = str(uuid.uuid5(_VIDEO_NAMESPACE, json.dumps([workspace, video.id, accepted_at])))
+    video_id = well_formed(video.id)
+    attributes = _attributes(VIDEO_OVERDUE, workspace, event_id, video_id, video.last_checked_at)
+    data = {
+        "id": video_id,
+        "accepted_at": accepted_at,
+        "last_checked_at": rfc3339(video.last_checked_at),
+    }
+    return _message(attributes, data, video_id.encode())
 
 
 def video_event_id(workspace: str, video: VideoReady) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 REDACTED_BYTES = 65_536
 """How much of a foreign text is looked at for secrets; what is shown of it is far shorter."""
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -32,6 +34,14 @@ def moment(seconds: float) -> datetime:
 def rfc3339(seconds: float) -> str:
     """Unix seconds as RFC 3339 text in UTC, `2026-11-21T11:31:00.250Z`. Raises OverflowError as `moment` does."""
     return moment(seconds).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def absolute(link: str) -> str | None:
+    """The link as an absolute URL, None if it is blank. `//host/path` and `host/path` are taken to be https."""
+    link = link.strip()
+    if not link or _SCHEME.match(link):
+        return link or None
+    return f"https://{link.removeprefix('//')}"
 
 
 def redacted_start(text: str, limit: int, redact: Callable[[str], str]) -> str:

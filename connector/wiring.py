@@ -23,6 +23,8 @@ from connector.seen.auth import BearerToken
 from connector.seen.client import SeenEndpoint
 from connector.seen.limits import QuotaLimits
 from connector.seen.oauth2 import OAuth2, OAuth2Client
+from connector.videos.ledger import LedgerLimits
+from connector.videos.reconciler import LOOK_UPS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +84,8 @@ def endpoint(workspace: model.WorkspaceConfig) -> SeenEndpoint:
     seen = workspace.seen
     if seen.workspace_id is None:
         raise ValueError("only a workspace of the platform API has a workspace_id")
-    return SeenEndpoint(
-        seen.base_url, seen.workspace_id, seen.timeout_seconds, workspace.delivery.max_in_flight
-    )
+    connections = workspace.delivery.max_in_flight + LOOK_UPS_AT_ONCE
+    return SeenEndpoint(seen.base_url, seen.workspace_id, seen.timeout_seconds, connections)
 
 
 def credentials(workspace: model.WorkspaceConfig, clock: Clock, redactor: Redactor) -> Credentials:
@@ -158,6 +159,12 @@ def token_endpoint(config: model.Config, clock: Clock, metrics: Metrics) -> Toke
 
     keys = _signing_keys(config.connector.listener)
     return TokenEndpoint(revealed, keys, endpoint.token_lifetime_seconds, metrics, clock)
+
+
+def ledger(workspace: model.WorkspaceConfig) -> LedgerLimits:
+    """When a video is asked for and given up, and how many are tracked."""
+    videos = workspace.videos
+    return LedgerLimits(videos.overdue_after_seconds, videos.give_up_after_seconds, videos.max_pending)
 
 
 class CallbackAuthenticator:

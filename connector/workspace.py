@@ -2,6 +2,7 @@
 
 Outbound: source → pump → mapping → dispatcher → quota → SEEN → settler → results sink.
 Inbound:  the listener's door → callbacks sink, or the spool and from there the callbacks sink.
+Videos:   outcomes and videos topics → ledger → look-ups → results sink.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from connector.figures import figures, spooled, waiting
 from connector.inbound.callback import CallbackFields
 from connector.inbound.door import Door, Grave
 from connector.inbound.durable import DurablePublisher
+from connector.kafka.follower import Follower
 from connector.kafka.sink import KafkaSink
 from connector.kafka.source import KafkaSource
 from connector.kafka.topics import prepare_topics
@@ -37,6 +39,8 @@ from connector.outbound.data import DataDestination
 from connector.seen.client import SeenClient
 from connector.seen.quota import Quota
 from connector.types import OutcomeKind
+from connector.videos.reconciler import Reconciler, Way
+from connector.videos.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,6 +97,7 @@ class Workspace:
         self._suspension = Suspension(wiring.backoff(config.seen.probe))
         self._pump: Pump | None = None
         self._dispatcher: Dispatcher | None = None
+        self._watch: Watch | None = None
         self._outcomes: Counter[OutcomeKind] = Counter()
         self.died_of: str | None = None
         self._is_out_of_reach = False
@@ -115,7 +120,16 @@ class Workspace:
                 raise
             self._is_out_of_reach = False
             self.died_of = None
-            await pump.run(dispatcher, stop, drain_seconds)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch_videos(stop), name=f"{self.name}: videos")
+                await pump.run(dispatcher, stop, drain_seconds)
+
+    async def _watch_videos(self, stop: asyncio.Event) -> None:
+        """Looks after the videos until `stop`: then look-ups on the wire are cut off, for nothing waits for them."""
+        if self._watch is not None:
+            watching = asyncio.create_task(self._watch.run(), name=f"{self.name}: watch")
+            if await _done_before(stop, watching):
+                watching.result()
 
     async def _start(self, ending: AsyncExitStack) -> tuple[Pump, Dispatcher]:
         """Connects everything; `ending` undoes it."""
@@ -137,6 +151,7 @@ class Workspace:
         await source.start(pump)
         ending.callback(self._forget_engine)
         self._pump, self._dispatcher = pump, dispatcher
+        self._watch = self._new_watch(client, results, pump)
         return pump, dispatcher
 
     async def _prepare_topics(self) -> dict[str, int]:
@@ -245,6 +260,8 @@ class Workspace:
             return f"suspended: {state.reason}: {state.detail}"
         if self._pump.lost:
             return f"{self._pump.lost} records were deleted by retention before they were read"
+        if self._watch is not None and self._watch.trouble is not None:
+            return f"videos are not watched: {self._watch.trouble}"
         return None
 
     def status(self) -> dict[str, object]:
@@ -254,6 +271,7 @@ class Workspace:
         spool = self._around.spool
         found = figures(assignment, self._dispatcher, self._quota, now)
         found |= spooled(None if spool is None else spool.holding(self.name), now)
+        found |= self._watch.figures() if self._watch else {"pending_videos": 0, "overdue_videos": 0}
         queues, reason = waiting(self._dispatcher, self._quota), self.unready()
         flags = {"suspended": self._suspension.state is not None, "ready": reason is None}
         for name, value in (found | flags).items():
@@ -267,6 +285,7 @@ class Workspace:
             "waiting_requests": queues,
             "blocking": assignment.blocking[0] if assignment.blocking else None,
             "partitions": sorted(map(str, assignment.trackers)),
+            "ledger": self._watch.state if self._watch else None,
             "outcomes": {kind.value: self._outcomes[kind] for kind in OutcomeKind},
         }
 
@@ -303,7 +322,22 @@ class Workspace:
         return pump, dispatcher
 
     def _forget_engine(self) -> None:
-        self._pump = self._dispatcher = None
+        self._pump = self._dispatcher = self._watch = None
+
+    def _new_watch(self, client: SeenClient, results: KafkaSink, pump: Pump) -> Watch:
+        config, clock = self._config, self._around.clock
+        topics, rests = config.topics, wiring.backoff(config.seen.probe)
+        way = Way(client, self._quota, self._lease, self._suspension, rests)
+        reconciler = Reconciler(self.name, way, results, topics.videos, clock, self._metrics, random.random)
+        return Watch(
+            self.name,
+            lambda: Follower(self._connection, (topics.outcomes, topics.videos)),
+            wiring.ledger(config),
+            reconciler,
+            lambda: pump.assignment if pump.assignment.trackers else None,
+            clock,
+            self._metrics,
+        )
 
     def _client(self) -> SeenClient:
         clock, redactor = self._around.clock, self._around.redactor

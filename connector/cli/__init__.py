@@ -16,6 +16,9 @@ class _Command(NamedTuple):
 _COMMANDS = {
     "run": _Command("connector.cli.run", "Deliver events and take callbacks, until told to stop."),
     "check": _Command("connector.cli.check", "Check a configuration without starting anything."),
+    "videos": _Command(
+        "connector.cli.videos", "List the videos that are waited for, and those that never came."
+    ),
     "demo": _Command("connector.cli.demo", "Show it all at work on this machine, on a Kafka of its own."),
     "emulate": _Command("connector.cli.emulate", "Be SEEN on a port of this machine."),
 }

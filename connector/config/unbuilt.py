@@ -19,7 +19,6 @@ WORKSPACE: dict[str, str | None] = {
     "sources.*.images.check": "fetch",
     "seen.api": "receivers",
     "seen.batch": None,
-    "videos": None,
     "topics.replay": None,
     "topics.viewers": None,
     "braze_in": None,

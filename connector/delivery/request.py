@@ -56,12 +56,8 @@ class Permit(Protocol):
         ...
 
 
-class Slots(Protocol):
-    """The quota, as its user sees it."""
-
-    async def slot(self, may_leave: Callable[[], bool]) -> Permit:
-        """Waits for the right to send one request, which lasts as long as `may_leave` says so."""
-        ...
+class Held(Protocol):
+    """The part of a quota that SEEN's answers change."""
 
     def hold(self, seconds: float) -> None:
         """Gives no slot for so many seconds."""
@@ -76,6 +72,14 @@ class Slots(Protocol):
     @property
     def working(self) -> int:
         """How many requests a window may have now."""
+        ...
+
+
+class Slots(Held, Protocol):
+    """The quota, as its user sees it."""
+
+    async def slot(self, may_leave: Callable[[], bool]) -> Permit:
+        """Waits for the right to send one request, which lasts as long as `may_leave` says so."""
         ...
 
     @property
@@ -120,6 +124,20 @@ class Destination(Protocol):
     async def renew_credentials(self) -> None:
         """Reads the secret anew: called before each probe of a suspended workspace."""
         ...
+
+
+def heed(finding: Retry, sent_at: float, quota: Held, workspace: str, metrics: WorkspaceMetrics) -> None:
+    """Does with the quota what an answer asks for that is to be tried again. `sent_at` is in monotonic seconds."""
+    if finding.reason is not Reason.OVER_QUOTA:
+        quota.hold(finding.hold_seconds or 0.0)
+    elif quota.refused(sent_at, finding.hold_seconds):
+        metrics.outside_uses.inc()
+        log.warning(
+            "quota_used_by_others",
+            workspace=workspace,
+            working_requests=quota.working,
+            retry_after_seconds=finding.hold_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +198,8 @@ class Requests:
         before, look_up = self._path.suspension.state, delivery.in_doubt
         step = delivery.after(finding, attempt, self._path.suspension, self._path.policy)
         if isinstance(finding, Retry):
-            self._heed(finding, attempt)
-        if self._is_shared and self._path.quota.is_whole:
-            self._is_shared = False
-            log.info("quota_whole_again", workspace=self._workspace)
+            heed(finding, attempt.sent_at, self._path.quota, self._workspace, self._metrics)
+        self._note_sharing()
         verdict = VERDICTS[type(finding)]
         self._metrics.attempt(verdict, finding.reason)
         log.info(
@@ -209,19 +225,11 @@ class Requests:
             return "waits for the workspace"
         return f"again in {max(0.0, step.at - attempt.ended_at):.1f} s"
 
-    def _heed(self, finding: Retry, attempt: Attempt) -> None:
-        quota = self._path.quota
-        if finding.reason is not Reason.OVER_QUOTA:
-            quota.hold(finding.hold_seconds or 0.0)
-        elif quota.refused(attempt.sent_at, finding.hold_seconds):
-            self._is_shared = True
-            self._metrics.outside_uses.inc()
-            log.warning(
-                "quota_used_by_others",
-                workspace=self._workspace,
-                working_requests=quota.working,
-                retry_after_seconds=finding.hold_seconds,
-            )
+    def _note_sharing(self) -> None:
+        is_shared = not self._path.quota.is_whole
+        if self._is_shared and not is_shared:
+            log.info("quota_whole_again", workspace=self._workspace)
+        self._is_shared = is_shared
 
     def _note_suspension(self, before: Suspended | None) -> None:
         state = self._path.suspension.state

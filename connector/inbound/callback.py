@@ -6,7 +6,6 @@ expressions.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +13,7 @@ import jmespath
 import orjson
 
 from connector.published import VideoReady
+from connector.text import absolute
 from connector.types import Reason
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 LINKS = frozenset({"player_url", "video_url", "landing_page_url", "thumbnail_url", "email_thumbnail_url"})
 """The links that a callback may bring, by their names in `VideoReady`."""
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +78,6 @@ def parse_callback(body: bytes, fields: CallbackFields, *, received_at: float) -
         return Unintelligible(
             Reason.CALLBACK_MAPPING_FAILED, f"callback.fields: {type(error).__name__}: {error}"
         )
-
-
-def absolute(link: str) -> str | None:
-    """The link as an absolute URL, None if it is blank. `//host/path` and `host/path` are taken to be https."""
-    link = link.strip()
-    if not link or _SCHEME.match(link):
-        return link or None
-    return f"https://{link.removeprefix('//')}"
 
 
 def _mapped(

@@ -96,9 +96,12 @@ class Door:
         if isinstance(found, VideoReady):
             message = video_ready_message(self.workspace, found)
             try:
-                return Taken(await self.publisher.publish(self.videos_topic, message), found.id)
+                durability = await self.publisher.publish(self.videos_topic, message)
             except PublishRefused as refusal:
                 found = Unintelligible(Reason.CALLBACK_TOO_LARGE, str(refusal), found.id)
+            else:
+                self.metrics.video_ready(found.found_by)
+                return Taken(durability, found.id)
         refused = RefusedCallback(
             body=body,
             reason=found.reason,

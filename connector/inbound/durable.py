@@ -68,8 +68,10 @@ class DurablePublisher:
         async with self._turn(topic, message.key):
             if not self._joins(topic, message.key) and await self._published(topic, message, deadline):
                 return "published"
-            await self._spool.append(self._grave.workspace, topic, message)
-            self._work.set()
+            try:
+                await self._spool.append(self._grave.workspace, topic, message)
+            finally:  # what was cancelled may be on the disk all the same
+                self._work.set()
             return "spooled"
 
     def _turn(self, topic: str, key: bytes | None) -> AbstractAsyncContextManager[object]:
@@ -118,15 +120,14 @@ class DurablePublisher:
                 await wait_for_event(self._finishing, _WAITS.ceiling(failures) * random.uniform(0.5, 1.0))
 
     def _say_that_it_waits(self) -> None:
-        log.warning(
-            "spool_waits",
-            workspace=self._grave.workspace,
-            callbacks=self._holding.callbacks,
-            why=self._why,
-        )
+        """Unless nothing went wrong: what is counted and not written yet cannot be moved yet."""
+        if self._why:
+            held = self._holding.callbacks
+            log.warning("spool_waits", workspace=self._grave.workspace, callbacks=held, why=self._why)
 
     async def _tried_round(self) -> int:
         """How many callbacks a round moved; none where it broke."""
+        self._why = ""
         try:
             return await self._round()
         except SpoolUnavailable as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from connector.seen.payload import same_json
+from connector.text import absolute
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Sighting, Suspend, Verdict
 
 if TYPE_CHECKING:
@@ -60,6 +61,29 @@ Exchange = Response | NoResponse | NoToken
 """How one request ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video that SEEN shows: one journey output with a player. Links are absolute; `raw` is the output, as JSON."""
+
+    player_url: str
+    thumbnail_url: str | None
+    email_thumbnail_url: str | None
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VideosFound:
+    """A look-up's answer: the videos of this id, one at least."""
+
+    videos: tuple[Video, ...]
+    reason: Reason = Reason.FOUND
+    status: int = 200
+
+
+VideoSighting = VideosFound | Absent | Retry | Suspend | InDoubt
+"""What the response to the look-up of a video means; Absent: there is none yet."""
+
+
 def judge(exchange: Exchange, sent_id: str) -> Verdict:
     """What the answer to create data means for the event with the id `sent_id`."""
     if not isinstance(exchange, Response):
@@ -102,6 +126,28 @@ def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
     return _not_about_the_event(exchange, body)
 
 
+def sight_videos(exchange: Exchange, item_id: str) -> VideoSighting:
+    """What the answer to a look-up of `item_id` says of its videos.
+
+    Before a video is ready, `journeyOutputs` is empty or its lists are, and an item may not be there yet: 404 (SEEN API
+    2.0, read one item). An output is a video if one of its players has a link; two with the same link are one.
+    """
+    if not isinstance(exchange, Response):
+        return _unanswered(exchange)
+    body = parsed(exchange.body)
+    match exchange.status:
+        case 200 if body.get("id") == item_id:
+            videos = {
+                video.player_url: video for video in map(_video, _objects(body, "journeyOutputs")) if video
+            }
+            if videos:
+                return VideosFound(tuple(videos.values()))
+            return Absent(reason=Reason.NOT_FOUND, detail="SEEN shows no video yet", status=200)
+        case 404:
+            return Absent(reason=Reason.NOT_FOUND, **_said(exchange, body))
+    return _not_about_the_event(exchange, body)
+
+
 def without_token(answer: Response | NoResponse) -> Retry | Suspend:
     """What an answer of the token endpoint means that gives no access token: nothing was sent, so nothing is in doubt.
 
@@ -129,6 +175,25 @@ def without_token(answer: Response | NoResponse) -> Retry | Suspend:
                 outage=True,
                 unsent=True,
             )
+
+
+def _video(output: dict[str, Any]) -> Video | None:
+    player = _link(output, "players", "link")
+    if player is None:
+        return None
+    thumbnail = _link(output, "motions", "thumbnail")
+    return Video(player, thumbnail, _link(output, "motions", "emailThumbnail"), orjson.dumps(output))
+
+
+def _link(output: dict[str, Any], things: str, name: str) -> str | None:
+    """The first link of this name among an output's things, as a callback would bring it."""
+    links = (thing.get(name) for thing in _objects(output, things))
+    return next(filter(None, (absolute(link) for link in links if isinstance(link, str))), None)
+
+
+def _objects(of: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = of.get(name)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _unanswered(exchange: NoResponse | NoToken) -> Retry | Suspend | InDoubt:

@@ -66,6 +66,7 @@ class Deployment:
             "delivery": {"backoff": {"initial_seconds": 0.2, "max_seconds": 1}}
             | sections.get("delivery", {}),
             "callback": {"auth": {"token": CALLBACK_TOKEN}} | sections.get("callback", {}),
+            "videos": sections.get("videos", {}),
             "topics": {role: self.topic(role, name) for role in ("videos", "outcomes", "dead_letters")},
         }
         folder = self.directory / "workspaces"

@@ -133,7 +133,7 @@ async def test_a_process_that_is_killed_while_the_broker_is_away_has_everything_
         await calling
         assert (await spooling.get("/readyz/listener"))[0] == 200
         assert (await spooling.status())["spooled_callbacks"] >= COUNT
-        assert caller.statuses[200] == 0
+        assert caller.statuses.keys() <= {0, 202}
         await own_kafka.start()
         await drained(spooling)
         spooling.kill()  # what is acknowledged is deleted, or comes again as the same event
@@ -149,11 +149,9 @@ async def test_a_process_that_is_killed_while_it_drains_goes_on_at_its_next_star
         await own_kafka.kill()
         await caller.call_all(range(1_000), 3)
         await own_kafka.start()
-
-        async def drains() -> bool:
-            return 0 < int((await spooling.status())["spooled_callbacks"]) < 1_000
-
-        await eventually(drains, "the drain has begun", 90)
+        async with asyncio.timeout(90):
+            while (await spooling.status())["spooled_callbacks"] == 1_000:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.01)  # a drain of so few takes less than a second
         await start_again(spooling)
         await drained(spooling)
     check(caller, await spooling.read("videos"), 1_000)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.inbound.callback import LINKS, CallbackFields, Unintelligible, absolute, parse_callback
+from connector.inbound.callback import LINKS, CallbackFields, Unintelligible, parse_callback
 from connector.published import VideoReady, video_ready_message
+from connector.text import absolute
 from connector.types import Reason
 
 NOW = 1_763_724_660.25

@@ -299,6 +299,22 @@ async def test_what_neither_kafka_nor_the_spool_takes_is_said(tmp_path: Path) ->
     assert len(set(kafka.landed)) >= held + 1
 
 
+async def test_a_disk_that_takes_nothing_does_not_close_the_direct_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise SpoolUnavailable("the disk: broken")
+
+    monkeypatch.setattr(SpoolFile, "append", fail)
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka) as process:
+        with pytest.raises(SpoolUnavailable, match="broken"):
+            await process.call(1)
+        kafka.mode = "well"
+        assert await process.call(2) == "published"
+
+
 async def test_a_callback_is_deleted_only_after_the_acknowledgement(tmp_path: Path) -> None:
     kafka = Kafka()
     kafka.mode = "broken"
@@ -334,6 +350,23 @@ async def test_what_kafka_has_and_the_disk_cannot_delete_is_not_published_again(
             process.drain()
             await eventually(lambda: failures >= 5, "the deletion is tried again", 10)
         await process.drained()
+    assert kafka.values() == [b"1"]
+
+
+async def test_a_callback_whose_caller_went_away_while_it_was_written_is_drained_all_the_same(
+    tmp_path: Path,
+) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka) as process:
+        call = asyncio.create_task(process.call(1))
+        async with asyncio.timeout(5):
+            while not process.holding.callbacks:  # noqa: ASYNC110 - the very moment is what matters
+                await asyncio.sleep(0)
+        call.cancel()
+        kafka.mode = "well"
+        await process.drained()
+    assert call.cancelled()
     assert kafka.values() == [b"1"]
 
 
@@ -395,6 +428,19 @@ async def test_a_message_without_a_key_waits_for_no_other(tmp_path: Path) -> Non
         await process.call(2, None, LETTERS)
         await eventually(lambda: b"2" in kafka.values(LETTERS), "the second is drained", 10)
         assert await process.call(3, None, LETTERS) == "published"
+
+
+async def test_one_round_goes_over_all_that_has_no_key_although_some_of_it_is_not_taken(
+    tmp_path: Path,
+) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka, draining=False) as process:
+        for number in range(2 * BATCH_ROWS):
+            await process.call(number, None, LETTERS)
+        kafka.mode = "well"
+        kafka.fails = lambda _topic, message: message.value == b"1"
+        assert await process.publisher._round() == 2 * BATCH_ROWS - 1
 
 
 async def test_a_drain_that_is_told_to_finish_ends_when_it_is_done_or_when_kafka_takes_nothing(

@@ -16,7 +16,13 @@ from connector.deadletter import (
     dead_letter,
     without_value,
 )
-from connector.published import VideoReady, outcome_message, video_ready_message
+from connector.published import (
+    VideoOverdue,
+    VideoReady,
+    outcome_message,
+    video_overdue_message,
+    video_ready_message,
+)
 from connector.types import Message, Outcome, OutcomeKind, Reason, Record
 
 DOC = Path(__file__).parents[2].joinpath("docs", "events.md").read_text()
@@ -78,6 +84,7 @@ EXAMPLES = {
     "rejected": outcome_message("acme", RECORD, "12345", REJECTED, now=NOW),
     "expired": outcome_message("acme", RECORD, "12345", EXPIRED, now=NOW),
     "video ready": video_ready_message("acme", VIDEO),
+    "video overdue": video_overdue_message("acme", VideoOverdue("12345", NOW - 86_400, NOW)),
 }
 OF = {"workspace": "acme", "version": "0.1.0"}
 

@@ -37,6 +37,11 @@ COUNTERS = {
     "workspace_restarts": {"workspace"},
     "taken_by_retention": {"workspace"},
     "outside_quota_uses": {"workspace"},
+    "videos_ready": {"workspace", "found_by"},
+    "videos_reported_overdue": {"workspace"},
+    "videos_untracked": {"workspace"},
+    "videos_unmatched": {"workspace"},
+    "videos_mismatched": {"workspace"},
 }
 HISTOGRAMS = ("attempt_seconds", "delivery_seconds")
 GAUGES = (
@@ -56,12 +61,14 @@ GAUGES = (
         "quota_per_seconds",
         "oldest_unsent_seconds",
         "time_to_drain_seconds",
+        "pending_videos",
+        "overdue_videos",
         "suspended",
         "ready",
     ),
     *("spooled_callbacks", "spooled_bytes", "spooled_oldest_seconds"),
 )
-UNITS = {"seconds", "partitions", "records", "requests", "slots", "callbacks", "bytes"}
+UNITS = {"seconds", "partitions", "records", "requests", "slots", "callbacks", "bytes", "videos"}
 STATES = {"suspended", "ready"}  # 0 or 1: a state has no unit
 
 

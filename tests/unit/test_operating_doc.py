@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, TOKEN_ANSWERS, Metrics
+from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, FOUND_BY, TOKEN_ANSWERS, Metrics
 from connector.types import OutcomeKind, Priority
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,7 @@ def test_the_values_of_closed_labels_are_all_there() -> None:
         "verdict": list(ATTEMPT_REASONS),
         "result": list(CALLBACK_RESULTS),
         "answer": list(TOKEN_ANSWERS),
+        "found_by": list(FOUND_BY),
     }
 
 

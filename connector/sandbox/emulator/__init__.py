@@ -1,7 +1,7 @@
 """SEEN as its documents describe it, over real HTTP: a second reading of the facts that shares no code with the first.
 
 Read `settings`, `workspaces` (what SEEN answers), `grants` (who may ask), `arrivals` (how the limit is counted),
-`journey` (videos and their callbacks), `tokens` (with which right), `faults` (what may go wrong), `emulation` (all of that, to script and to ask),
+`journey` (videos and their callbacks), `tokens` (with which right), `faults` and `mishaps` (what may go wrong with requests, with journeys), `emulation` (all of that, to script and to ask),
 `server` and `control` (the routes), `port` (where they are served, or not); `emulator` holds it together.
 """
 
@@ -9,6 +9,7 @@ from connector.sandbox.emulator.arrivals import Arrival
 from connector.sandbox.emulator.emulator import Emulator
 from connector.sandbox.emulator.faults import Fault
 from connector.sandbox.emulator.journey import CallbackMade
+from connector.sandbox.emulator.mishaps import Mishap
 from connector.sandbox.emulator.settings import (
     Callback,
     EmulatorSettings,
@@ -27,6 +28,7 @@ __all__ = [
     "Emulator",
     "EmulatorSettings",
     "Fault",
+    "Mishap",
     "OAuthClient",
     "Quota",
     "TokenClient",

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from connector.errors import SandboxError
 from connector.sandbox.emulator.faults import Fault
+from connector.sandbox.emulator.mishaps import Mishap
 from connector.sandbox.emulator.settings import Callback, OAuthClient, Quota
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class _Outage:
 
 
 _FAULTS = TypeAdapter(list[Fault])
+_MISHAPS = TypeAdapter(list[Mishap])
 _TOKENS = TypeAdapter(tuple[str, ...])
 _CLIENTS = TypeAdapter(tuple[OAuthClient, ...])
 _QUOTA = TypeAdapter(Quota)
@@ -51,6 +53,9 @@ class Control:
             web.get("/_control/faults", self._faults),
             web.post("/_control/faults", self._fail),
             web.delete("/_control/faults", self._clear_faults),
+            web.get("/_control/mishaps", self._mishaps),
+            web.post("/_control/mishaps", self._befall),
+            web.delete("/_control/mishaps", self._clear_mishaps),
             web.post("/_control/outage", self._outage),
             web.post("/_control/reset", self._reset),
             web.put(f"{_WORKSPACE}/tokens", self._set_tokens),
@@ -81,6 +86,18 @@ class Control:
     async def _clear_faults(self, request: web.Request) -> web.Response:
         self._emulation.clear_faults()
         return await self._faults(request)
+
+    async def _mishaps(self, _request: web.Request) -> web.Response:
+        return _json([asdict(each) for each in self._emulation.mishaps()])
+
+    async def _befall(self, request: web.Request) -> web.Response:
+        for mishap in await _body(request, _MISHAPS):
+            self._emulation.befall(mishap)
+        return await self._mishaps(request)
+
+    async def _clear_mishaps(self, request: web.Request) -> web.Response:
+        self._emulation.clear_mishaps()
+        return await self._mishaps(request)
 
     async def _outage(self, request: web.Request) -> web.Response:
         wanted = await _body(request, _OUTAGE)

@@ -10,11 +10,13 @@ from connector.clock import SystemClock
 from connector.sandbox.emulator.arrivals import Arrival, ArrivalLog
 from connector.sandbox.emulator.faults import Fault, Faults
 from connector.sandbox.emulator.journey import CallbackMade, Journeys
+from connector.sandbox.emulator.mishaps import Mishaps
 from connector.sandbox.emulator.server import Server
 from connector.sandbox.emulator.workspaces import Workspace
 
 if TYPE_CHECKING:
     from connector.clock import Clock
+    from connector.sandbox.emulator.mishaps import Mishap
     from connector.sandbox.emulator.settings import Callback, EmulatorSettings, OAuthClient, Quota
 
 
@@ -25,9 +27,11 @@ class Emulation:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._workspaces = {each.id: Workspace(each) for each in settings.workspaces}
-        self._faults = Faults(random.Random(settings.seed).random)
+        chance = random.Random(settings.seed).random
+        self._faults = Faults(chance)
+        self._mishaps = Mishaps(chance)
         self._arrivals = ArrivalLog(settings.remembered)
-        self._journeys = Journeys(settings, self._clock)
+        self._journeys = Journeys(settings, self._clock, self._mishaps)
 
     def server(self) -> Server:
         """The API's routes over this state."""
@@ -44,6 +48,18 @@ class Emulation:
     def faults(self) -> list[Fault]:
         """The faults that can still strike."""
         return self._faults.waiting(self._clock.monotonic())
+
+    def befall(self, mishap: Mishap) -> None:
+        """Orders a mishap for journeys that begin from now on, behind those that are ordered already."""
+        self._mishaps.add(mishap)
+
+    def clear_mishaps(self) -> None:
+        """Forgets all ordered mishaps; journeys that began keep theirs."""
+        self._mishaps.clear()
+
+    def mishaps(self) -> list[Mishap]:
+        """The mishaps that can still strike."""
+        return self._mishaps.waiting()
 
     def arrivals(self, workspace: str | None = None, item: str | None = None) -> list[Arrival]:
         """The requests that arrived, oldest first: of a workspace, of an item's id, or all that are remembered."""
@@ -105,6 +121,7 @@ class Emulation:
     def reset(self) -> None:
         """Forgets all that happened and was ordered: everything is as the settings say."""
         self._faults.clear()
+        self._mishaps.clear()
         self._arrivals.clear()
         self._journeys.forget()
         for each in self._settings.workspaces:

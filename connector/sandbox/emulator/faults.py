@@ -27,7 +27,8 @@ class Fault:
     - `reset`: the connection is reset (TCP RST) once the request was read, or before a byte of its body was read if
       `unread` is set.
     - `hang`: nothing is ever sent; the connection stays open until the client or the emulator ends it.
-    - `none`: SEEN's own answer, late.
+    - `none`: SEEN's own answer, late; with `early` the request is carried out before the delay, so that its callback may
+      come before its answer.
 
     `close` has the server close the connection behind an answer, as it says in a header: the next request needs another.
     `processed` has the request carried out as if all were well, the answer excepted: what a client that got no usable
@@ -44,6 +45,7 @@ class Fault:
     close: bool = False
     unread: bool = False
     processed: bool = False
+    early: bool = False
     chance: float = 1.0
     times: int | None = 1
     for_seconds: float | None = None
@@ -55,6 +57,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.unread and (self.act != "reset" or self.processed or self.id is not None):
             raise ValueError("unread is for a reset that neither is processed nor asks for an id")
+        if self.early and self.act != "none":
+            raise ValueError("early is for SEEN's own answer: act none")
         if self.times is not None and self.times < 1:
             raise ValueError("times must be at least 1, or null for all")
         if not 0 < self.chance <= 1:

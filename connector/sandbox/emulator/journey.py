@@ -21,6 +21,7 @@ from connector.sandbox.emulator.tokens import CallbackTokens
 
 if TYPE_CHECKING:
     from connector.clock import Clock
+    from connector.sandbox.emulator.mishaps import Mishap, Mishaps
     from connector.sandbox.emulator.settings import Callback, EmulatorSettings
     from connector.sandbox.emulator.workspaces import Item, Workspace
 
@@ -93,13 +94,16 @@ class _Step:
     workspace: Workspace
     item: Item
     attempt: int
+    mishap: Mishap | None = None
+    is_rendered: bool = False
 
 
 class Journeys:
     """All journeys of an emulator. At most 32 calls are on the wire at once, and 100,000 journeys under way."""
 
-    def __init__(self, settings: EmulatorSettings, clock: Clock) -> None:
+    def __init__(self, settings: EmulatorSettings, clock: Clock, mishaps: Mishaps) -> None:
         self._settings = settings
+        self._mishaps = mishaps
         self._clock = clock
         self._random = random.Random(settings.seed)
         self._numbers = count()
@@ -152,7 +156,11 @@ class Journeys:
             self.tally["not started"] += 1
             return
         seconds = self._settings.render_seconds * self._random.uniform(0.5, 1.5)
-        self._later(seconds, _Step(workspace, item, attempt=1))
+        mishap = self._mishaps.take(workspace.id, item.id)
+        if mishap is None or mishap.act != "stick":
+            self._later(seconds, _Step(workspace, item, attempt=1, mishap=mishap))
+        else:
+            self.tally["stuck"] += 1
 
     def _later(self, seconds: float, step: _Step) -> None:
         number = next(self._numbers)
@@ -160,10 +168,15 @@ class Journeys:
 
     def _due(self, number: int, step: _Step) -> None:
         del self._timers[number]
-        if step.attempt == 1:
+        if not step.is_rendered:
             step.item.outputs = links(step.workspace.id, step.item.id).outputs()
             self.tally["rendered"] += 1
-        if step.workspace.callback:
+            step = replace(step, is_rendered=True)
+        if step.mishap is not None and step.mishap.act == "lose":
+            self.tally["lost"] += 1
+        elif step.mishap is not None and step.mishap.act == "delay":
+            self._later(step.mishap.delay_seconds, replace(step, mishap=None))
+        elif step.workspace.callback:
             # There is room: `begin` bounds what is under way.
             self._calls.put_nowait((step, step.workspace.callback))
 
@@ -177,6 +190,8 @@ class Journeys:
             self.tally["no answer" if status is None else str(status)] += 1
             if status is not None and 200 <= status < 300:
                 self.tally["delivered"] += 1
+                if step.mishap is not None:  # the only one that comes so far is a repeat
+                    self._later(0.0, replace(step, mishap=None))
             elif step.attempt < _CALLS:
                 self._later(self._settings.callback_retry_seconds, replace(step, attempt=step.attempt + 1))
             else:

@@ -101,10 +101,11 @@ class Server:
             return _reset(request)
         note(body)
         fault = self._fault_for(arrival, unread=False) or _NO_FAULT
+        own = carry_out(body) if fault.early else None
         await asyncio.sleep(fault.delay_seconds)
         answer = Answer(fault.status, fault.body.encode(), fault.content_type)
         if fault.processed or fault.act == "none":
-            own = carry_out(body)
+            own = own or carry_out(body)
             answer = own if fault.act == "none" else answer
         if fault.act == "hang":
             await asyncio.sleep(_HANG_SECONDS)
