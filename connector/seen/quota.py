@@ -194,12 +194,12 @@ class Quota:
             self.window.inherit([now + longest] * (self.limits.requests if accounts else 0))
             return not accounts
         # Of each owner its newest. More than one is found where partitions came or went: then it may be too much.
-        newest = {each.owner: each for each in sorted(found, key=lambda each: each.at)}
-        for spent in newest.values():
+        found.sort(key=lambda each: each.at)
+        for spent in {each.owner: each for each in found}.values():
             if spent.owner != self._owner:
                 unknown = [spent.last_sent_at(wall) + longest] * spent.unknown
                 self.window.inherit(time - wall + now for time in (*spent.free_at, *unknown) if time > wall)
-        *_, last = sorted(newest.values(), key=lambda each: each.at)
+        last = found[-1]
         if last.owner != self._owner:
             self._held_until = max(self._held_until, now + last.held_for(wall))
             if last.working is not None:

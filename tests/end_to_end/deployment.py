@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
@@ -20,7 +21,7 @@ from connector.kafka.writer import write_records
 from connector.types import Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -165,6 +166,12 @@ class Deployment:
         found: dict[str, Any] = orjson.loads((await self.get("/status"))[1])["workspaces"][workspace]
         return found
 
+    def assignments(self, workspace: str = "acme") -> list[float]:
+        """When it was given the partitions of a workspace, in Unix seconds."""
+        lines = [each for each in self.log() if each["event"] == "partitions_assigned"]
+        times = [each["timestamp"] for each in lines if each["workspace"] == workspace and each["partitions"]]
+        return [datetime.fromisoformat(each).timestamp() for each in times]
+
     async def running(self, workspace: str = "acme") -> None:
         """Waits until the workspace has its partitions."""
 
@@ -254,6 +261,20 @@ class Deployment:
             yield admin
         finally:
             await admin.close()
+
+
+async def roles(replicas: Iterable[Deployment], workspace: str = "acme") -> tuple[Deployment, Deployment]:
+    """Waits until one owns the workspace and the other stands by; which is which."""
+    found: dict[str, Deployment] = {}
+
+    async def settled() -> bool:
+        found.clear()
+        for each in replicas:
+            found[(await each.status(workspace))["state"]] = each
+        return found.keys() == {"running", "standby"}
+
+    await eventually(settled, f"{workspace}: one owns, one stands by")
+    return found["running"], found["standby"]
 
 
 async def eventually(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:

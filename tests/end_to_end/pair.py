@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from yarl import URL
 
 from connector.sandbox.emulator import Quota
-from tests.end_to_end.deployment import Deployment, eventually, headers_of
+from tests.end_to_end.deployment import Deployment, eventually, headers_of, roles
 from tests.end_to_end.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -52,11 +51,6 @@ class Replica:
         """SIGCONT."""
         os.kill(self.deployment.pid, signal.SIGCONT)
 
-    def assignments(self) -> list[float]:
-        """When it was given the partitions, in Unix seconds."""
-        lines = (each for each in self.deployment.log() if each["event"] == "partitions_assigned")
-        return [datetime.fromisoformat(each["timestamp"]).timestamp() for each in lines if each["partitions"]]
-
 
 class Pair:
     """Both replicas of one workspace, which has one partition and is to have a backlog of `events`."""
@@ -72,16 +66,9 @@ class Pair:
 
     async def roles(self) -> tuple[Replica, Replica]:
         """Waits until one owns the workspace and the other stands by; which is which."""
-        found: dict[str, Replica] = {}
-
-        async def settled() -> bool:
-            found.clear()
-            for each in self._replicas:
-                found[(await each.deployment.status(self.name))["state"]] = each
-            return found.keys() == {"running", "standby"}
-
-        await eventually(settled, f"{self.name}: one owns, one stands by")
-        return found["running"], found["standby"]
+        replicas = {each.deployment: each for each in self._replicas}
+        owner, standby = await roles(replicas, self.name)
+        return replicas[owner], replicas[standby]
 
     async def flood(self) -> None:
         """Writes the backlog; returns when two windows of it have been sent, and more is on the wire."""
@@ -103,8 +90,8 @@ class Pair:
 
     async def given_to(self, replica: Replica, since: float) -> None:
         """Waits until `replica` was given the partitions, later than `since`."""
-        given = replica.assignments
-        await eventually(lambda: max(given(), default=0.0) > since, f"{self.name}: it changes hands")
+        given = replica.deployment.assignments
+        await eventually(lambda: max(given(self.name), default=0.0) > since, f"{self.name}: it changes hands")
 
     async def all_committed(self) -> None:
         """Waits until every event is committed."""
@@ -125,7 +112,11 @@ class Pair:
     @property
     def requests_of_zombies(self) -> list[float]:
         """When somebody sent who was not the last to be given the partitions, in Unix seconds."""
-        turns = sorted((at, each.to_seen.port) for each in self._replicas for at in each.assignments())
+        turns = sorted(
+            (at, each.to_seen.port)
+            for each in self._replicas
+            for at in each.deployment.assignments(self.name)
+        )
         sent = [(at, each.to_seen.port) for each in self._replicas for at in each.to_seen.passed]
         return [
             at for at, sender in sent if [owner for since, owner in turns if since <= at][-1:] != [sender]

@@ -7,14 +7,13 @@ import signal
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, contextmanager
-from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
 
 from connector.sandbox.emulator import Emulator, EmulatorSettings, Quota, WorkspaceSettings
-from tests.end_to_end.deployment import SEEN_TOKEN, Deployment, eventually
+from tests.end_to_end.deployment import SEEN_TOKEN, Deployment, eventually, roles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -96,21 +95,6 @@ def standing_still(broker: LocalKafka) -> Iterator[None]:
         os.kill(broker.pid, signal.SIGCONT)
 
 
-async def roles(replicas: list[Deployment]) -> tuple[Deployment, Deployment]:
-    """Waits until one owns the workspace and the other stands by; which is which."""
-    found: dict[str, Deployment] = {}
-
-    async def settled() -> bool:
-        found.clear()
-        found.update({(await each.status())["state"]: each for each in replicas})
-        return found.keys() == {"running", "standby"}
-
-    await eventually(settled, "one owns, one stands by")
-    return found["running"], found["standby"]
-
-
 def assigned_at(deployment: Deployment, workspace: str) -> float:
     """When it was last given the partitions of the workspace, in Unix seconds; 0 if it was not."""
-    lines = [each for each in deployment.log() if each["event"] == "partitions_assigned"]
-    times = [each["timestamp"] for each in lines if each["workspace"] == workspace and each["partitions"]]
-    return datetime.fromisoformat(times[-1]).timestamp() if times else 0.0
+    return max(deployment.assignments(workspace), default=0.0)

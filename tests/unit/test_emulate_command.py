@@ -6,6 +6,9 @@ import re
 import signal
 import socket
 import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
@@ -14,62 +17,73 @@ from click.testing import CliRunner
 from connector.cli.emulate import emulate
 from tests.unit.test_emulator_callback_tokens import Receiver
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 COMMAND = (sys.executable, "-c", "from connector.cli.emulate import emulate; emulate()")
+
+
+@dataclass(frozen=True, slots=True)
+class Emulating:
+    """A running emulator: its process, its standard output, what it said first, and its base URL."""
+
+    process: asyncio.subprocess.Process
+    output: asyncio.StreamReader
+    line: str
+    url: str
+
+    @property
+    def data_url(self) -> str:
+        return f"{self.url}/v1/workspaces/acme/data"
+
+
+@asynccontextmanager
+async def emulating(*options: str, **environ: str) -> AsyncIterator[Emulating]:
+    """The command with a workspace `acme`, for half a minute at most; what still runs then is killed."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("--port", "0", "--workspace", "acme", *options),
+        env={**os.environ, **environ},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            line = (await process.stdout.readline()).decode()
+            (url,) = re.findall(r"(http://\S+)/v1/workspaces/acme/data", line)
+            yield Emulating(process, process.stdout, line, url)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 async def test_it_says_where_it_listens_and_ends_in_order_when_it_is_told_to(told: signal.Signals) -> None:
-    emulator = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        "--port",
-        "0",
-        "--token",
-        "secret-token",
-        "--workspace",
-        "acme",
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert emulator.stdout is not None
-    try:
-        async with asyncio.timeout(30):
-            line = (await emulator.stdout.readline()).decode()
-            (url,) = re.findall(r"http://\S+/v1/workspaces/acme/data", line)
-            headers = {"Authorization": "Bearer secret-token"}
-            async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as response:
-                assert response.status == 200
-            emulator.send_signal(told)
-            rest = (await emulator.stdout.read()).decode()
-            assert await emulator.wait() == 0
-        assert "secret-token" not in line + rest
+    async with emulating("--token", "secret-token") as emulator:
+        headers = {"Authorization": "Bearer secret-token"}
+        async with aiohttp.ClientSession() as http, http.get(emulator.data_url, headers=headers) as response:
+            assert response.status == 200
+        emulator.process.send_signal(told)
+        rest = (await emulator.output.read()).decode()
+        assert await emulator.process.wait() == 0
+        assert "secret-token" not in emulator.line + rest
         assert "/_control/" in rest
-    finally:
-        if emulator.returncode is None:
-            emulator.kill()
-            await emulator.wait()
 
 
 async def test_a_client_that_it_is_given_gets_access_tokens() -> None:
-    emulator = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *("--port", "0", "--workspace", "acme", "--client-id", "us", "--token-seconds", "60"),
-        env={**os.environ, "SEEN_EMULATOR_CLIENT_SECRET": "client-secret"},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert emulator.stdout is not None
-    try:
-        async with asyncio.timeout(30), aiohttp.ClientSession() as http:
-            line = (await emulator.stdout.readline()).decode()
-            (url,) = re.findall(r"(http://\S+)/v1/workspaces/acme/data", line)
-            form = {"grant_type": "client_credentials", "client_id": "us", "client_secret": "client-secret"}
-            async with http.post(f"{url}/oauth2/token", data=form) as response:
-                answer = await response.json()
-            assert answer["expires_in"] == 60
-            headers = {"Authorization": f"Bearer {answer['access_token']}"}
-            async with http.get(f"{url}/v1/workspaces/acme/data", headers=headers) as response:
-                assert response.status == 200
-    finally:
-        emulator.kill()
-        await emulator.wait()
+    options = ("--client-id", "us", "--token-seconds", "60")
+    async with (
+        emulating(*options, SEEN_EMULATOR_CLIENT_SECRET="client-secret") as emulator,
+        aiohttp.ClientSession() as http,
+    ):
+        form = {"grant_type": "client_credentials", "client_id": "us", "client_secret": "client-secret"}
+        async with http.post(f"{emulator.url}/oauth2/token", data=form) as response:
+            answer = await response.json()
+        assert answer["expires_in"] == 60
+        headers = {"Authorization": f"Bearer {answer['access_token']}"}
+        async with http.get(emulator.data_url, headers=headers) as response:
+            assert response.status == 200
 
 
 @pytest.mark.parametrize(
@@ -91,50 +105,32 @@ def test_a_callback_s_client_is_given_whole_or_not_at_all(missing: str) -> None:
 
 async def test_a_callback_shows_a_token_that_is_fetched_where_it_is_told_to() -> None:
     async with Receiver().running() as receiver:
-        emulator = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            *("--port", "0", "--workspace", "acme", "--token", "token", "--render-seconds", "0"),
+        options = (
+            *("--token", "token", "--render-seconds", "0", "--callback-client-id", "us"),
             *("--callback-url", f"{receiver.url}/callback", "--callback-token-url", f"{receiver.url}/token"),
-            *("--callback-client-id", "us"),
-            env={**os.environ, "SEEN_EMULATOR_CALLBACK_CLIENT_SECRET": "client-secret"},
-            stdout=asyncio.subprocess.PIPE,
         )
-        assert emulator.stdout is not None
-        try:
-            async with asyncio.timeout(30), aiohttp.ClientSession() as http:
-                line = (await emulator.stdout.readline()).decode()
-                (url,) = re.findall(r"http://\S+/v1/workspaces/acme/data", line)
-                headers = {"Authorization": "Bearer token"}
-                async with http.post(url, json={"id": "1"}, headers=headers) as response:
-                    assert response.status == 201
-                while not receiver.shown:  # noqa: ASYNC110 - the emulator tells nobody
-                    await asyncio.sleep(0.01)
-        finally:
-            emulator.kill()
-            await emulator.wait()
+        async with (
+            emulating(*options, SEEN_EMULATOR_CALLBACK_CLIENT_SECRET="client-secret") as emulator,
+            aiohttp.ClientSession(headers={"Authorization": "Bearer token"}) as http,
+        ):
+            async with http.post(emulator.data_url, json={"id": "1"}) as response:
+                assert response.status == 201
+            while not receiver.shown:  # noqa: ASYNC110 - the emulator tells nobody
+                await asyncio.sleep(0.01)
     assert receiver.shown == ["Bearer token-1"]
     assert receiver.forms[0]["client_secret"] == "client-secret"
 
 
 async def test_it_remembers_as_many_requests_as_it_is_told_to() -> None:
-    emulator = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *("--port", "0", "--workspace", "acme", "--token", "token", "--remembered", "2"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert emulator.stdout is not None
-    try:
-        async with asyncio.timeout(30), aiohttp.ClientSession() as http:
-            line = (await emulator.stdout.readline()).decode()
-            (url,) = re.findall(r"(http://\S+)/v1/workspaces/acme/data", line)
-            for number in range(3):
-                async with http.get(f"{url}/v1/workspaces/acme/data/{number}"):
-                    pass
-            async with http.get(f"{url}/_control/arrivals") as response:
-                assert [arrival["id"] for arrival in await response.json()] == ["1", "2"]
-    finally:
-        emulator.kill()
-        await emulator.wait()
+    async with (
+        emulating("--token", "token", "--remembered", "2") as emulator,
+        aiohttp.ClientSession() as http,
+    ):
+        for number in range(3):
+            async with http.get(f"{emulator.data_url}/{number}"):
+                pass
+        async with http.get(f"{emulator.url}/_control/arrivals") as response:
+            assert [arrival["id"] for arrival in await response.json()] == ["1", "2"]
 
 
 @pytest.mark.parametrize(
