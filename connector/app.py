@@ -20,7 +20,8 @@ from connector.admin import Admin
 from connector.clock import SystemClock, wait_for_event
 from connector.delivery.backoff import Backoff
 from connector.errors import ConnectorError
-from connector.inbound.listener import Limits, Listener
+from connector.inbound.limits import Limits
+from connector.inbound.listener import Listener
 from connector.inbound.peers import Peers
 from connector.inbound.spool import Spool
 from connector.kafka.assignor import Member

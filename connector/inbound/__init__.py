@@ -1,11 +1,12 @@
 """Callbacks → Kafka.
 
-Read in this order: `listener` (HTTP), `auth` (who calls), `callback` (what it says), `door` (what becomes of it), `durable`
-(Kafka or the spool, and from there into Kafka), `answer`.
+Read in this order: `listener` (the HTTP server), `callbackendpoint` (one call), `auth` (who calls), `callback` (what it
+says), `door` (what becomes of it), `durable` (Kafka or the spool, and from there into Kafka), `answer`.
 
     spool.py, spoolfile.py, spoolfolder.py  the disk: asynchronously, its rows, SQLite
     tokens.py, jwks.py, keyset.py           access tokens: ours, and those of somebody else's server with its public keys
     tokenendpoint.py, grants.py             where SEEN fetches ours
     slowing.py, attempts.py, peers.py       wrong secrets are answered late, by address
-    body.py                                 a body, read with limits
+    limits.py, room.py, body.py             what callers may take: so many calls at once, and a body read with limits
+    accesslog.py                            a line for each call
 """

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
 from connector.inbound import answer
+from connector.inbound.accesslog import log_token_request
 from connector.inbound.auth import AUTHORIZATION
 from connector.inbound.body import read_body
 from connector.inbound.grants import FORM, Refusal, client_in_header, granted
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from connector.inbound.grants import Client
     from connector.inbound.slowing import Slowing
     from connector.metrics import Metrics
-
-log = structlog.get_logger()
 
 MAX_FORM_BYTES = 4096
 FORM_SECONDS = 5.0
@@ -54,15 +51,7 @@ class TokenEndpoint:
             await slowing.failed(address)
         elif reply.result == "issued":
             slowing.succeeded(address)
-        level = log.info if reply.result == "issued" else log.warning
-        level(
-            "token_request_answered",
-            workspace=reply.workspace,
-            status=reply.status,
-            result=reply.result,
-            duration_seconds=round(self.clock.monotonic() - started, 6),
-            remote=address,
-        )
+        log_token_request(reply, address=address, seconds=self.clock.monotonic() - started)
         return reply
 
     async def _answer(self, request: web.Request) -> Answer:

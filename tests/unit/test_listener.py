@@ -20,7 +20,8 @@ from connector.errors import KafkaUnavailable, PublishRefused, SpoolUnavailable
 from connector.inbound.auth import BasicAuth, TokenAuth
 from connector.inbound.callback import LINKS, CallbackFields
 from connector.inbound.door import Door, Grave
-from connector.inbound.listener import Limits, Listener
+from connector.inbound.limits import Limits
+from connector.inbound.listener import Listener
 from connector.metrics import CALLBACK_RESULTS, Metrics
 
 if TYPE_CHECKING:

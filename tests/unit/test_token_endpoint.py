@@ -20,7 +20,8 @@ from connector.inbound.auth import Proof, TokenAuth
 from connector.inbound.callback import LINKS, CallbackFields
 from connector.inbound.door import Door, Grave
 from connector.inbound.grants import Client
-from connector.inbound.listener import Limits, Listener
+from connector.inbound.limits import Limits
+from connector.inbound.listener import Listener
 from connector.inbound.peers import Peers
 from connector.inbound.tokenendpoint import MAX_FORM_BYTES, TokenEndpoint
 from connector.metrics import TOKEN_ANSWERS, Metrics

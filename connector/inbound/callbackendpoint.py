@@ -1,0 +1,118 @@
+"""Where SEEN's callbacks arrive: `POST|PUT|PATCH /callbacks/{workspace}`.
+
+One call, in this order: length → right → type → room → body → durable → answer. Until the caller has proved its right
+nothing of the body is looked at, and no more than the cap is ever held. 2xx is answered only for what is durable.
+
+An unknown workspace and a wrong secret get the same answer: the outside cannot tell which workspaces exist. It comes late
+to an address that has failed often (`slowing`). Each workspace has room of its own, so that none can close the door to
+another's callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+from connector.errors import KafkaUnavailable, PublishRefused, SpoolUnavailable
+from connector.inbound import answer
+from connector.inbound.accesslog import log_call
+from connector.inbound.auth import Proof, TokenAuth
+from connector.inbound.body import read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import web
+
+    from connector.clock import Clock
+    from connector.inbound.answer import Answer
+    from connector.inbound.door import Door
+    from connector.inbound.limits import Limits
+    from connector.inbound.room import Room
+    from connector.inbound.slowing import Slowing
+    from connector.metrics import Metrics
+
+_JSON_TYPE = re.compile(r"(application|text)/([\w.+-]+\+)?json", re.ASCII)
+_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_REFUSALS = {Proof.EXPIRED: answer.EXPIRED, Proof.UNVERIFIABLE: answer.UNVERIFIABLE}
+
+
+class CallbackEndpoint:
+    """Takes callbacks for the workspaces behind `doors`, which is looked up at each call: doors may come and go."""
+
+    def __init__(
+        self, doors: Mapping[str, Door], limits: Limits, room: Room, metrics: Metrics, clock: Clock
+    ) -> None:
+        self._doors = doors
+        self._limits = limits
+        self._room = room
+        self._metrics = metrics
+        self._clock = clock
+        self._nobody = TokenAuth((secrets.token_urlsafe(32),))
+
+    async def serve(self, request: web.Request, address: str, slowing: Slowing) -> Answer:
+        """What the caller at `address` is told: late, where that is about a wrong secret."""
+        started = self._clock.monotonic()
+        door = self._doors.get(request.match_info["workspace"])
+        reply = await self._answer(request, door, address, slowing)
+        if door is None:
+            self._metrics.callbacks_unknown.inc()
+        else:
+            door.metrics.callback(reply.result)
+        if reply is answer.UNAUTHENTICATED:
+            await slowing.failed(address)
+        seconds = self._clock.monotonic() - started
+        log_call(
+            reply,
+            request,
+            workspace=None if door is None else door.workspace,
+            address=address,
+            seconds=seconds,
+        )
+        return reply
+
+    async def _answer(
+        self, request: web.Request, door: Door | None, address: str, slowing: Slowing
+    ) -> Answer:
+        if request.method not in _METHODS:
+            return answer.WRONG_METHOD
+        if (request.content_length or 0) > self._limits.max_body_bytes:
+            return answer.too_large(self._limits.max_body_bytes)
+        authenticator = self._nobody if door is None else door.authenticator
+        proof = await authenticator.check(request.headers)
+        if proof is not Proof.RIGHT or door is None:
+            return _REFUSALS.get(proof, answer.UNAUTHENTICATED)
+        slowing.succeeded(address)
+        if "Content-Encoding" in request.headers:
+            return answer.ENCODED
+        if not _may_be_json(request.headers.get("Content-Type", "")):
+            return answer.WRONG_TYPE
+        if not self._room.has_room(door.workspace):
+            return answer.BUSY
+        with self._room.taken(door.workspace):
+            return await self._take(request, door)
+
+    async def _take(self, request: web.Request, door: Door) -> Answer:
+        body = await read_body(request, self._limits.max_body_bytes, self._limits.body_timeout_seconds)
+        if not isinstance(body, bytes):
+            return body
+        try:
+            async with asyncio.timeout(self._limits.publish_timeout_seconds):
+                callback = await door.take(
+                    body,
+                    content_type=request.headers.get("Content-Type", ""),
+                    received_at=self._clock.wall(),
+                )
+        except TimeoutError:
+            return answer.not_durable("neither Kafka nor the spool took it in time")
+        except (KafkaUnavailable, PublishRefused, SpoolUnavailable) as error:
+            return answer.not_durable(str(error))
+        return answer.taken(callback)
+
+
+def _may_be_json(content_type: str) -> bool:
+    """Whether the header names JSON, or nothing: what then is no JSON is kept as a dead letter and not lost."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return not media_type or _JSON_TYPE.fullmatch(media_type) is not None
