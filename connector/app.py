@@ -64,7 +64,7 @@ class App:
         self._tasks: list[asyncio.Task[None]] = []
         listener, admin = self._config.listener, self._config.admin
         self._listener = Listener(
-            {workspace.name: workspace.door for workspace in self._workspaces},
+            {workspace.name: workspace.callbacks.door() for workspace in self._workspaces},
             host=listener.host,
             port=listener.port,
             limits=Limits(
@@ -98,7 +98,7 @@ class App:
                     for each in self._workspaces
                 ]
                 drains = [
-                    group.create_task(each.drain_spool(), name=f"{each.name}: drain of the spool")
+                    group.create_task(each.callbacks.drain_spool(), name=f"{each.name}: drain of the spool")
                     for each in self._workspaces
                 ]
                 await stop.wait()
@@ -109,7 +109,7 @@ class App:
                 group.create_task(self._cancel_late(), name="deadline")
         finally:
             await self._listener.stop(0.0)
-            await asyncio.gather(*(each.close_door() for each in self._workspaces))
+            await asyncio.gather(*(each.callbacks.disconnect() for each in self._workspaces))
             if self._spool is not None:
                 await self._spool.close()
             await self._admin.stop()
@@ -137,10 +137,10 @@ class App:
         if self._deadline is not None:
             return "stopping"
         # One workspace that cannot take callbacks must not turn those of the others away.
-        if any(each.can_spool for each in self._workspaces):
+        if any(each.callbacks.can_spool for each in self._workspaces):
             return None
         connecting = [
-            each.name for each in self._workspaces if not each.door_is_open and each.died_of is None
+            each.name for each in self._workspaces if not each.callbacks.is_connected and each.died_of is None
         ]
         if connecting:
             return f"not connected to Kafka yet: {', '.join(connecting)}"
@@ -194,7 +194,7 @@ class App:
     async def _finish_drains(self, drains: list[asyncio.Task[None]]) -> None:
         """Lets the spool be drained for as long as requests may still take; what is left keeps until the next start."""
         for workspace in self._workspaces:
-            workspace.finish_spool()
+            workspace.callbacks.finish_spool()
         _, late = await asyncio.wait(drains, timeout=self._drain_seconds())
         for drain in late:
             drain.cancel()

@@ -1,4 +1,4 @@
-"""The engine of one workspace, wired as `connector.workspace` wires it, with doubles at its edges."""
+"""The engine of one workspace, wired as `connector.workspace.deliveries` wires it, with doubles at its edges."""
 
 from __future__ import annotations
 

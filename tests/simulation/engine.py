@@ -1,4 +1,4 @@
-"""One replica of one workspace: the engine, wired as `connector.workspace` wires it, in a process that can be killed."""
+"""One replica of one workspace: the engine, wired as `connector.workspace.deliveries` wires it, in a process to be killed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,105 @@
+"""The callbacks of one workspace: the door that the listener knows, the producer behind it, and the spool beside that.
+
+They outlive the deliveries: a workspace that has died, is suspended or stands by takes its callbacks all the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connector import wiring
+from connector.errors import KafkaUnavailable
+from connector.inbound.callback import CallbackFields
+from connector.inbound.door import Door, Grave
+from connector.inbound.durable import DurablePublisher
+from connector.kafka.sink import KafkaSink
+from connector.workspace.surroundings import STOP_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from connector.config.model import WorkspaceConfig
+    from connector.inbound.door import Durability, Publisher
+    from connector.inbound.spool import Holding
+    from connector.kafka.connection import KafkaConnection
+    from connector.types import Message
+    from connector.workspace.surroundings import Surroundings
+
+
+class Callbacks:
+    """What becomes of a workspace's callbacks, from the process's start to its end."""
+
+    def __init__(self, config: WorkspaceConfig, around: Surroundings, connection: KafkaConnection) -> None:
+        self._config = config
+        self._around = around
+        self._connection = connection
+        self._sink: KafkaSink | None = None
+        self._grave = Grave(config.name, config.topics.dead_letters, around.version)
+        limit, spool = around.config.listener.publish_timeout_seconds, around.spool
+        self._durable = None if spool is None else DurablePublisher(self, spool, self._grave, limit)
+
+    def door(self) -> Door:
+        """Where the listener brings this workspace's callbacks."""
+        config, around = self._config, self._around
+        metrics = around.metrics.workspace(config.name)
+        publisher: Publisher = self if self._durable is None else self._durable
+        return Door(
+            workspace=config.name,
+            authenticator=wiring.authenticator(config, around.config.listener, around.clock, metrics),
+            fields=CallbackFields.compiled(config.callback.fields.model_dump()),
+            videos_topic=config.topics.videos,
+            grave=self._grave,
+            publisher=publisher,
+            metrics=metrics,
+        )
+
+    async def connect(self, limits: Mapping[str, int]) -> None:
+        """Connects the producer, once; `limits` is the most bytes of a message by topic. Raises KafkaUnavailable."""
+        if self._sink is None:
+            wait = self._around.config.listener.publish_timeout_seconds
+            name = f"{self._config.name}: callbacks"
+            sink = KafkaSink(self._connection, limits, wait_seconds=wait, name=name)
+            await sink.start()
+            self._sink = sink
+
+    async def disconnect(self) -> None:
+        """Flushes and disconnects the producer."""
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            await sink.stop(STOP_SECONDS)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the producer has connected."""
+        return self._sink is not None
+
+    async def publish(self, topic: str, message: Message) -> Durability:
+        """Publishes what a callback told; as `KafkaSink.publish`, and KafkaUnavailable while there is no connection."""
+        if self._sink is None:
+            raise KafkaUnavailable("not connected to Kafka yet")
+        await self._sink.publish(topic, message)
+        return "published"
+
+    # The spool
+
+    async def drain_spool(self) -> None:
+        """Brings into Kafka what the spool holds, until `finish_spool`; at once where there is no spool."""
+        if self._durable is not None:
+            await self._durable.drain()
+
+    def finish_spool(self) -> None:
+        """Has `drain_spool` end as soon as nothing is left, or Kafka takes nothing."""
+        if self._durable is not None:
+            self._durable.finish()
+
+    @property
+    def can_spool(self) -> bool:
+        """Whether the spool can take a callback, as far as is known."""
+        spool = self._around.spool
+        return spool is not None and spool.failure is None and spool.has_room(self._config.name)
+
+    @property
+    def spooled(self) -> Holding | None:
+        """What the spool holds of this workspace, None where there is none."""
+        spool = self._around.spool
+        return None if spool is None else spool.holding(self._config.name)

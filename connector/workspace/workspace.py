@@ -1,0 +1,216 @@
+"""The life of one workspace, and what others see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from connector import wiring
+from connector.deadletter import MIN_MESSAGE_BYTES
+from connector.errors import KafkaUnavailable, TopicsMissing, TopicTooSmall
+from connector.figures import figures, spooled, waiting
+from connector.kafka.follower import Follower
+from connector.kafka.sink import KafkaSink
+from connector.kafka.topics import prepare_topics
+from connector.seen.client import SeenClient
+from connector.types import OutcomeKind
+from connector.videos.reconciler import Reconciler, Way
+from connector.videos.watch import Watch
+from connector.workspace.callbacks import Callbacks
+from connector.workspace.deliveries import Deliveries
+from connector.workspace.surroundings import STOP_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connector.config.model import WorkspaceConfig
+    from connector.workspace.surroundings import Surroundings
+
+log = structlog.get_logger()
+
+_RESULTS_WAIT_SECONDS = 30.0
+
+
+class Workspace:
+    """Everything of one workspace. `run` lives until it is stopped or dies; its `callbacks` outlive it."""
+
+    def __init__(self, config: WorkspaceConfig, around: Surroundings) -> None:
+        self.name = config.name
+        self._config = config
+        self._around = around
+        self._metrics = around.metrics.workspace(config.name)
+        self._connection = wiring.connection(around.config.kafka)
+        self.callbacks = Callbacks(config, around, self._connection)
+        self._deliveries = Deliveries(config, around)
+        self._watch: Watch | None = None
+        self.died_of: str | None = None
+        self._is_out_of_reach = False
+
+    # Life
+
+    async def run(self, stop: asyncio.Event, drain_seconds: Callable[[], float]) -> None:
+        """Delivers until `stop`, then settles what is on the wire within `drain_seconds()` and leaves the group.
+
+        Raises KafkaUnavailable, TopicsMissing or TopicTooSmall if it cannot start, and whatever kills it afterwards.
+        """
+        async with AsyncExitStack() as ending:
+            starting = asyncio.create_task(self._start(ending), name=f"{self.name}: start")
+            if not await _done_before(stop, starting):
+                return
+            try:
+                watch = starting.result()
+            except KafkaUnavailable:
+                self._is_out_of_reach = True
+                raise
+            self._is_out_of_reach = False
+            self.died_of = None
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch_videos(watch, stop), name=f"{self.name}: videos")
+                await self._deliveries.run(stop, drain_seconds)
+
+    async def _watch_videos(self, watch: Watch, stop: asyncio.Event) -> None:
+        """Looks after the videos until `stop`: then look-ups on the wire are cut off, for nothing waits for them."""
+        watching = asyncio.create_task(watch.run(), name=f"{self.name}: watch")
+        if await _done_before(stop, watching):
+            watching.result()
+
+    async def _start(self, ending: AsyncExitStack) -> Watch:
+        """Connects everything; `ending` undoes it."""
+        limits = await self._prepare_topics()
+        results = KafkaSink(
+            self._connection, limits, wait_seconds=_RESULTS_WAIT_SECONDS, name=f"{self.name}: results"
+        )
+        ending.push_async_callback(results.stop, STOP_SECONDS)
+        await results.start()
+        client = self._client()
+        ending.push_async_callback(client.stop)
+        await client.start()
+        await self._deliveries.start(self._connection, client, results, ending)
+        ending.callback(self._forget_watch)
+        self._watch = self._new_watch(client, results)
+        return self._watch
+
+    async def _prepare_topics(self) -> dict[str, int]:
+        """The topics' limits in bytes; lets callbacks in as soon as their topics are there.
+
+        Raises TopicsMissing or TopicTooSmall.
+        """
+        topics = self._config.topics
+        sources = [topic for source in self._config.sources for topic in source.topics]
+        wanted = {*sources, topics.outcomes, topics.videos, topics.dead_letters}
+        new = wiring.new_topics(self._around.config.kafka)
+        limits = await prepare_topics(self._connection, wanted, new)
+        if {topics.videos, topics.dead_letters} <= limits.keys():
+            await self.callbacks.connect(limits)
+        if missing := wanted - limits.keys():
+            raise TopicsMissing(sorted(missing))
+        for topic in sorted(wanted - set(sources)):
+            if limits[topic] < MIN_MESSAGE_BYTES:
+                raise TopicTooSmall(
+                    f"{topic} takes messages of {limits[topic]} bytes; its max.message.bytes must be at least {MIN_MESSAGE_BYTES}"
+                )
+        for topic in sources:
+            if limits[topic] > limits[topics.dead_letters]:
+                log.warning(
+                    "dead_letters_smaller_than_source", workspace=self.name, source=topic, limits=limits
+                )
+        return limits
+
+    # What others see
+
+    @property
+    def can_publish(self) -> bool:
+        """Whether Kafka can take a callback now, as far as is known."""
+        pump = self._deliveries.pump
+        troubled = self._is_out_of_reach if pump is None else pump.trouble is not None
+        return self.callbacks.is_connected and not troubled
+
+    def unready(self) -> str | None:
+        """Why this workspace is not well, None if it is."""
+        pump = self._deliveries.pump
+        if self.died_of is not None:
+            return self.died_of
+        if pump is None:
+            return "starting"
+        if pump.trouble is not None:
+            return pump.trouble
+        if (state := self._deliveries.suspension.state) is not None:
+            return f"suspended: {state.reason}: {state.detail}"
+        if pump.lost:
+            return f"{pump.lost} records were deleted by retention before they were read"
+        if self._watch is not None and self._watch.trouble is not None:
+            return f"videos are not watched: {self._watch.trouble}"
+        return None
+
+    def status(self) -> dict[str, object]:
+        """The figures of this workspace, as values that JSON knows; the gauges are set to the same."""
+        deliveries, now = self._deliveries, self._around.clock.wall()
+        assignment, dispatcher = deliveries.assignment, deliveries.dispatcher
+        found = figures(assignment, dispatcher, deliveries.quota, now)
+        found |= spooled(self.callbacks.spooled, now)
+        found |= self._watch.figures() if self._watch else {"pending_videos": 0, "overdue_videos": 0}
+        queues, reason = waiting(dispatcher, deliveries.quota), self.unready()
+        flags = {"suspended": deliveries.suspension.state is not None, "ready": reason is None}
+        for name, value in (found | flags).items():
+            self._metrics.gauge(name, float(value))
+        for priority, requests in queues.items():
+            self._metrics.waiting(priority, requests)
+        return {
+            "state": self._state(),
+            "reason": reason,
+            **found,
+            "waiting_requests": queues,
+            "blocking": assignment.blocking[0] if assignment.blocking else None,
+            "partitions": sorted(map(str, assignment.trackers)),
+            "ledger": self._watch.state if self._watch else None,
+            "outcomes": {kind.value: deliveries.outcomes[kind] for kind in OutcomeKind},
+        }
+
+    def _state(self) -> str:
+        if self._deliveries.pump is None:
+            return "stopped"
+        if self._deliveries.suspension.state is not None:
+            return "suspended"
+        return "running" if self._deliveries.assignment.trackers else "standby"
+
+    # Wiring
+
+    def _forget_watch(self) -> None:
+        self._watch = None
+
+    def _new_watch(self, client: SeenClient, results: KafkaSink) -> Watch:
+        config, clock, deliveries = self._config, self._around.clock, self._deliveries
+        topics, rests = config.topics, wiring.backoff(config.seen.probe)
+        way = Way(client, deliveries.quota, deliveries.lease, deliveries.suspension, rests)
+        reconciler = Reconciler(self.name, way, results, topics.videos, clock, self._metrics, random.random)
+        return Watch(
+            self.name,
+            lambda: Follower(self._connection, (topics.outcomes, topics.videos)),
+            wiring.ledger(config),
+            reconciler,
+            lambda: deliveries.assignment if deliveries.assignment.trackers else None,
+            clock,
+            self._metrics,
+        )
+
+    def _client(self) -> SeenClient:
+        clock, redactor = self._around.clock, self._around.redactor
+        credentials = wiring.credentials(self._config, clock, redactor)
+        return SeenClient(wiring.endpoint(self._config), credentials, clock, redactor.clean)
+
+
+async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
+    """Waits for `task`, or until `stop`: then it is cancelled, and the answer is False."""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    return not task.cancelled()
