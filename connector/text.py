@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 REDACTED_BYTES = 65_536
 """How much of a foreign text is looked at for secrets; what is shown of it is far shorter."""
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_LINK = re.compile(
+    r"((?a:https?)://|//)?((?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?(?:[/?#][^\x00-\x1f\x7f]*)?)",
+    re.IGNORECASE,
+)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -37,11 +40,15 @@ def rfc3339(seconds: float) -> str:
 
 
 def absolute(link: str) -> str | None:
-    """The link as an absolute URL, None if it is blank. `//host/path` and `host/path` are taken to be https."""
-    link = link.strip()
-    if not link or _SCHEME.match(link):
-        return link or None
-    return f"https://{link.removeprefix('//')}"
+    """The link as an absolute URL: `host/path`, `host:port/path` and `//host/path` are taken to be https.
+
+    None for what is no link to the web: blank, without a host, with a user's name, of another scheme (`javascript:`).
+    """
+    found = _LINK.fullmatch(link.strip())
+    if found is None:
+        return None
+    scheme, rest = found.groups()
+    return f"https://{rest}" if scheme in {None, "//"} else f"{scheme}{rest}"
 
 
 def redacted_start(text: str, limit: int, redact: Callable[[str], str]) -> str:

@@ -61,8 +61,8 @@ def parse_callback(body: bytes, fields: CallbackFields, *, received_at: float) -
     """The video that `body` tells of. Never raises, whatever the bytes.
 
     An integer id becomes its decimal string, any other id but a string that is not empty is a failure. A link that is
-    absent, null or blank is None; one without a scheme gets `https://` (legacy callbacks lack it). A campaign that is no
-    string is None. `received_at` is Unix seconds.
+    absent, null or blank is None; one without a scheme gets `https://` (legacy callbacks lack it); what is no link to the
+    web is a failure. A campaign that is no string is None. `received_at` is Unix seconds.
     """
     try:
         callback = orjson.loads(body)
@@ -92,10 +92,10 @@ def _mapped(
     links: dict[str, str | None] = {}
     for name, expression in fields.links.items():
         found = expression.search(callback)
-        if not (found is None or isinstance(found, str)):
-            detail = f"callback.fields.{name} ({expression.expression}) finds {_kind(found)}, not a string"
+        links[name] = absolute(found) if isinstance(found, str) else None
+        if links[name] is None and not _is_blank(found):
+            detail = f"callback.fields.{name} ({expression.expression}) finds {_kind(found)}, and no http or https link"
             return Unintelligible(Reason.CALLBACK_MAPPING_FAILED, detail, video_id)
-        links[name] = absolute(found or "")
     campaign = fields.campaign_slug.search(callback)
     return VideoReady(
         id=video_id,
@@ -111,6 +111,10 @@ def _id(found: object) -> str | None:
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
     return found if isinstance(found, str) and found else None
+
+
+def _is_blank(found: object) -> bool:
+    return found is None or (isinstance(found, str) and not found.strip())
 
 
 def _kind(value: object) -> str:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from connector.inbound.callback import LINKS, CallbackFields, Unintelligible, parse_callback
 from connector.published import VideoReady, video_ready_message
-from connector.text import absolute
 from connector.types import Reason
 
 NOW = 1_763_724_660.25
@@ -38,31 +37,77 @@ def refused(body: bytes, fields: CallbackFields = FIELDS) -> Unintelligible:
     return found
 
 
-def test_a_platform_callback_becomes_a_video_with_the_fields_that_came() -> None:
-    body = b"""{"id": "12345", "player_url": "https://player.seen.io/v/eHmnkM2wqAWc",
-        "thumbnail_url": "https://motions.seen.io/a/thumbnail.jpg", "email_thumbnail_url": null, "more": 1}"""
-    assert ready(body) == VideoReady(
+MOTION = (
+    "https://motions.seen.io/298abdcf-1f0f-46e7-9c26-a35b4c1e83cc/d3c1dffdf063986ad521a63e3e68fd7d1100c90a"
+)
+"""The documents' example, as those of the bodies below."""
+
+LEGACY_BODY = (
+    b'{"customer_id": "101", "campaign_slug": "onboarding", "landing_page_url": "your.subdomain.com/v/12345", '
+    b'"video_url": "%(m)s/output.m3u8", "thumbnail_url": "%(m)s/thumbnail.jpg", '
+    b'"email_thumbnail_url": "%(m)s/email_thumbnail.jpg"}' % {b"m": MOTION.encode()}
+)
+PLATFORM_BODY = (
+    b'{"id": "12345", "player_url": "https://player.seen.io/v/eHmnkM2wqAWc", '
+    b'"thumbnail_url": "https://motions.seen.io/.../thumbnail.jpg", '
+    b'"email_thumbnail_url": "https://motions.seen.io/.../email_thumbnail.jpg"}'
+)
+
+
+def test_the_documents_platform_callback_becomes_a_video() -> None:
+    assert ready(PLATFORM_BODY) == VideoReady(
         id="12345",
         player_url="https://player.seen.io/v/eHmnkM2wqAWc",
-        thumbnail_url="https://motions.seen.io/a/thumbnail.jpg",
+        thumbnail_url="https://motions.seen.io/.../thumbnail.jpg",
+        email_thumbnail_url="https://motions.seen.io/.../email_thumbnail.jpg",
         found_by="callback",
         received_at=NOW,
-        raw=body,
+        raw=PLATFORM_BODY,
     )
 
 
-def test_a_legacy_callback_is_a_matter_of_the_mapping_and_its_bare_link_becomes_https() -> None:
-    body = b"""{"customer_id": "101", "campaign_slug": "onboarding", "landing_page_url": "your.subdomain.com/v/12345",
-        "video_url": "https://motions.seen.io/298a/output.m3u8"}"""
-    assert ready(body, LEGACY) == VideoReady(
+def test_the_documents_legacy_callback_is_a_matter_of_the_mapping_and_its_bare_link_becomes_https() -> None:
+    assert ready(LEGACY_BODY, LEGACY) == VideoReady(
         id="101",
         campaign_slug="onboarding",
         landing_page_url="https://your.subdomain.com/v/12345",
-        video_url="https://motions.seen.io/298a/output.m3u8",
+        video_url=f"{MOTION}/output.m3u8",
+        thumbnail_url=f"{MOTION}/thumbnail.jpg",
+        email_thumbnail_url=f"{MOTION}/email_thumbnail.jpg",
         found_by="callback",
         received_at=NOW,
-        raw=body,
+        raw=LEGACY_BODY,
     )
+
+
+def test_one_mapping_can_take_both_shapes() -> None:
+    both = CallbackFields.compiled(PLAIN | {"id": "id || customer_id"})
+    assert (ready(PLATFORM_BODY, both).id, ready(LEGACY_BODY, both).id) == ("12345", "101")
+
+
+def test_fields_that_are_null_or_blank_are_left_out_and_what_is_more_is_kept() -> None:
+    body = b'{"id": "1", "player_url": "p.io", "email_thumbnail_url": null, "thumbnail_url": " ", "more": 1}'
+    assert ready(body) == VideoReady(
+        id="1", player_url="https://p.io", found_by="callback", received_at=NOW, raw=body
+    )
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        b'"n": 0.10000000000000000000001, "m": 123456789012345678901234567890, "z": -0.0, "e": 1E+2',
+        b'"id": "2", "id": "1"',
+        b'"b": 1, "a": {"b": 1, "a": [ ]}',
+        '"å": "\\u00e5 \\/ 😀"'.encode(),
+        b'\r\n\t"x" :\t[1 ,\n2]\n',
+    ],
+    ids=["numbers", "keys twice", "order of keys", "escapes", "white space"],
+)
+def test_the_body_is_in_the_event_byte_for_byte(kept: bytes) -> None:
+    body = b'\n{"id": "1", ' + kept + b"} "
+    value = video_ready_message("acme", ready(body)).value
+    assert value is not None
+    assert value.endswith(b'"raw":' + body + b"}")
 
 
 def test_fields_are_expressions_over_the_whole_body() -> None:
@@ -96,6 +141,8 @@ def test_a_campaign_that_is_no_string_is_left_out() -> None:
         (b"[" * 5_000 + b"]" * 5_000, Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
         (b'[{"id": "1"}]', Reason.CALLBACK_NOT_AN_OBJECT, "an array"),
         (b'"1"', Reason.CALLBACK_NOT_AN_OBJECT, "a string"),
+        (b'{"id": "1", "x": 1e400}', Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
+        (b'\xef\xbb\xbf{"id": "1"}', Reason.CALLBACK_NOT_JSON, "the body is not JSON"),
         (b"null", Reason.CALLBACK_NOT_AN_OBJECT, "null"),
         (b"true", Reason.CALLBACK_NOT_AN_OBJECT, "a boolean"),
         (b"{}", Reason.CALLBACK_WITHOUT_ID, "callback.fields.id (id)"),
@@ -108,6 +155,11 @@ def test_a_campaign_that_is_no_string_is_left_out() -> None:
             b'{"id": "1", "video_url": 5}',
             Reason.CALLBACK_MAPPING_FAILED,
             "callback.fields.video_url (video_url) finds a number",
+        ),
+        (
+            b'{"id": "1", "player_url": "javascript:alert(1)"}',
+            Reason.CALLBACK_MAPPING_FAILED,
+            "callback.fields.player_url (player_url) finds a string, and no http or https link",
         ),
     ],
 )
@@ -126,22 +178,6 @@ def test_an_expression_that_fails_is_a_mapping_failure(expression: str) -> None:
     fields = CallbackFields.compiled(PLAIN | {"player_url": expression})
     body = b'{"id": "1e400"}' if expression.startswith("ceil") else b'{"id": 5}'
     assert refused(body, fields).reason == Reason.CALLBACK_MAPPING_FAILED
-
-
-@pytest.mark.parametrize(
-    ("link", "url"),
-    [
-        ("https://a.io/v", "https://a.io/v"),
-        ("HTTP://a.io/v", "HTTP://a.io/v"),
-        (" a.io/v ", "https://a.io/v"),
-        ("//a.io/v", "https://a.io/v"),
-        ("a.io:8080/v?next=http://b.io", "https://a.io:8080/v?next=http://b.io"),
-        ("", None),
-        ("  ", None),
-    ],
-)
-def test_links_become_absolute(link: str, url: str | None) -> None:
-    assert absolute(link) == url
 
 
 def test_fields_that_are_no_fields_of_a_video_are_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.text import cut, rfc3339, well_formed
+from connector.text import absolute, cut, rfc3339, well_formed
 
 
 @given(st.text())
@@ -44,3 +44,58 @@ def test_milliseconds_survive(milliseconds: int) -> None:
     read = datetime.fromisoformat(rfc3339(milliseconds / 1000))
     epoch = datetime.fromisoformat("1970-01-01T00:00:00Z")
     assert round((read - epoch).total_seconds() * 1000) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        ("https://a.io/v", "https://a.io/v"),
+        ("HTTPS://A.io/v", "HTTPS://A.io/v"),
+        ("http://a.io", "http://a.io"),
+        ("your.subdomain.com/v/12345", "https://your.subdomain.com/v/12345"),
+        ("  a.io/v\n", "https://a.io/v"),
+        ("//a.io/v", "https://a.io/v"),
+        ("a.io:8443/v", "https://a.io:8443/v"),
+        ("localhost/v", "https://localhost/v"),
+        ("[::1]:8443/v", "https://[::1]:8443/v"),
+        ("løve.no?v=1", "https://løve.no?v=1"),
+        ("a.io/v?next=http://b.io&who=x@y.z#top", "https://a.io/v?next=http://b.io&who=x@y.z#top"),
+    ],
+)
+def test_links_become_absolute(link: str, url: str) -> None:
+    assert absolute(link) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "http://",
+        "https:///v/1",
+        "//",
+        "/v/1",
+        "?v=1",
+        "http:/a.io/v",
+        "https://a.io:port/v",
+        "javascript:alert(1)",
+        "javascript://a.io/%0aalert(1)",
+        "data:text/html,<p>",
+        "mailto:kari@a.io",
+        "ftp://a.io/v",
+        "https://user:password@a.io/v",
+        "https://a.io\\@b.io/v",
+        "java\tscript:alert(1)",
+        "a.io/v\n1",
+        "not a link",
+        "http\u017f://a.io/v",
+    ],
+)
+def test_what_is_no_link_to_the_web_is_none(text: str) -> None:
+    assert absolute(text) is None
+
+
+@given(st.text())
+def test_what_is_absolute_stays_as_it_is(text: str) -> None:
+    url = absolute(text)
+    assert url is None or (absolute(url) == url and url.lower().startswith(("http://", "https://")))
