@@ -8,8 +8,8 @@ The reading map. One event, from left to right; each name is a module, and its d
 
 One callback:
 
-    inbound.listener → inbound.callbackendpoint → inbound.auth, tokens → inbound.door → inbound.callback → published
-        → inbound.durable → kafka.sink → 2xx
+    inbound.listener → inbound.callbackendpoint → inbound.auth, tokens → inbound.door → inbound.callback, viewer
+        → published → inbound.durable → kafka.sink → 2xx
 
 One video that does not come:
 

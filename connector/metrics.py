@@ -17,7 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from connector.types import OutcomeKind, Priority, Reason
+from connector.types import OutcomeKind, Priority, Reason, ViewerAct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,6 +68,7 @@ CALLBACK_RESULTS = (
     "spooled",
     "dead_lettered",
     "unauthenticated",
+    "no_viewer_events",
     "wrong_method",
     "too_large",
     "wrong_type",
@@ -145,6 +146,7 @@ class WorkspaceMetrics:
         self.outside_uses = metrics.outside_uses.labels(workspace)
         self.issuer_key_failures = metrics.issuer_key_failures.labels(workspace)
         self._ready = {by: metrics.videos_ready.labels(workspace, by) for by in FOUND_BY}
+        self._viewer_events = {act.value: metrics.viewer_events.labels(workspace, act) for act in ViewerAct}
         self.videos_reported_overdue = metrics.videos_reported_overdue.labels(workspace)
         self.videos_untracked = metrics.videos_untracked.labels(workspace)
         self.videos_unmatched = metrics.videos_unmatched.labels(workspace)
@@ -167,6 +169,10 @@ class WorkspaceMetrics:
     def video_ready(self, found_by: str) -> None:
         """Counts one video-ready event. Raises KeyError for what is not in `FOUND_BY`."""
         self._ready[found_by].inc()
+
+    def viewer_event(self, event: str) -> None:
+        """Counts one viewer event. Raises KeyError for what is not in `ViewerAct`."""
+        self._viewer_events[event].inc()
 
     def gauge(self, name: str, value: float) -> None:
         """Sets one of the sampled figures. Raises KeyError for an unknown name."""
@@ -230,6 +236,9 @@ class Metrics:
             "videos_ready",
             "Video-ready events that were published, by how the video was found.",
             (*each, "found_by"),
+        )
+        self.viewer_events = self._counter(
+            "viewer_events", "Viewer events that were published, by what the viewer did.", (*each, "event")
         )
         self.videos_reported_overdue = self._counter(
             "videos_reported_overdue", "Videos that were reported overdue.", each

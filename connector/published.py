@@ -27,7 +27,7 @@ from connector.types import Message, OutcomeKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from connector.types import Headers, Outcome, Record
+    from connector.types import Headers, Outcome, Record, ViewerAct
 
 VIDEO_READY = "seen.video.ready.v1"
 VIDEO_OVERDUE = "seen.video.overdue.v1"
@@ -77,6 +77,16 @@ class VideoOverdue:
     id: str
     accepted_at: float
     last_checked_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewerEvent:
+    """What a viewer did, as SEEN told it at `received_at`, Unix seconds; `raw` is the whole body, `id` whose video it was."""
+
+    act: ViewerAct
+    id: str | None
+    received_at: float
+    raw: bytes
 
 
 def outcome_message(
@@ -145,6 +155,21 @@ def video_overdue_message(workspace: str, video: VideoOverdue) -> Message:
     return _message(attributes, data, video_id.encode())
 
 
+def viewer_message(workspace: str, event: ViewerEvent) -> Message:
+    """The event that tells what a viewer did; its data is the body as it came. Without an id, as in `outcome_message`,
+    there is no subject and no key.
+
+    Its CloudEvents id is a UUIDv5 of workspace and body: nothing else is known to tell two such events apart.
+    """
+    known_id = _known_id(event.id)
+    # Two parts, where those of videos have three or four: their ids never meet.
+    name = json.dumps([workspace, hashlib.sha256(event.raw).hexdigest()])
+    event_id = str(uuid.uuid5(_VIDEO_NAMESPACE, name))
+    event_type = f"seen.viewer.{event.act}.v1"
+    attributes = _attributes(event_type, workspace, event_id, known_id, event.received_at)
+    return _binary(attributes, event.raw, None if known_id is None else known_id.encode())
+
+
 def video_event_id(workspace: str, video: VideoReady) -> str:
     """A UUIDv5 of workspace, campaign, id and the video's link: player_url, else landing_page_url, else none.
 
@@ -178,7 +203,11 @@ def _message(
         for name, value in data.items()
         if value is not None
     }
-    binary = to_binary(CloudEvent(attributes, orjson.dumps(came)), _JSON)
+    return _binary(attributes, orjson.dumps(came), key, more)
+
+
+def _binary(attributes: dict[str, object], data: bytes, key: bytes | None, more: Headers = ()) -> Message:
+    binary = to_binary(CloudEvent(attributes, data), _JSON)
     return Message(key=key, value=binary.value, headers=(*binary.headers.items(), *more))
 
 

@@ -72,6 +72,17 @@ class Reason(StrEnum):
     CALLBACK_TOO_LARGE = "callback_too_large"
 
 
+class ViewerAct(StrEnum):
+    """What a viewer did, by SEEN's names of its external events; `UNKNOWN` stands for any other name, and for none."""
+
+    VIDEO_PLAYED = "video-played"
+    VIDEO_WATCHED = "video-watched"
+    PLAYER_OPENED = "player-opened"
+    SHARE_CLICKED = "share-clicked"
+    CTA_CLICKED = "cta-clicked"
+    UNKNOWN = "unknown"
+
+
 class Priority(StrEnum):
     """What a request is for, the more urgent first: which of those that wait for the quota gets the next slot."""
 

@@ -74,6 +74,8 @@ def _workspace(workspace: WorkspaceConfig) -> Iterator[str]:
     quota = f"{seen.quota.requests} requests per {seen.quota.per_seconds:g} s"
     yield f"{', '.join(_sources(workspace))} → {target}, {quota}"
     yield f"POST {_callback_path(workspace)} → {topics.videos}"
+    if topics.viewers is not None:
+        yield f"POST {_viewer_path(workspace)} → {topics.viewers}"
     yield f"outcomes → {topics.outcomes}, dead letters → {topics.dead_letters}"
 
 
@@ -89,6 +91,7 @@ def _as_object(config: Config) -> dict[str, object]:
                 "api": workspace.seen.api,
                 "quota": workspace.seen.quota.model_dump(),
                 "callback": _callback_path(workspace),
+                "viewer": None if workspace.topics.viewers is None else _viewer_path(workspace),
                 "topics": workspace.topics.model_dump(exclude_none=True),
             }
             for workspace in config.workspaces
@@ -103,6 +106,10 @@ def _sources(workspace: WorkspaceConfig) -> list[str]:
 
 def _callback_path(workspace: WorkspaceConfig) -> str:
     return f"/callbacks/{workspace.name}"
+
+
+def _viewer_path(workspace: WorkspaceConfig) -> str:
+    return f"{_callback_path(workspace)}/viewer"
 
 
 def _listed(problems: Iterable[Problem]) -> list[dict[str, object]]:

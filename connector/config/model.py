@@ -29,6 +29,8 @@ from connector.config.workspace import (
     SourceConfig,
     TopicsConfig,
     VideosConfig,
+    ViewerFields,
+    ViewersConfig,
     WorkspaceConfig,
 )
 from connector.errors import Problem
@@ -62,6 +64,8 @@ __all__ = [
     "TokenEndpoint",
     "TopicsConfig",
     "VideosConfig",
+    "ViewerFields",
+    "ViewersConfig",
     "WorkspaceConfig",
 ]
 

@@ -57,6 +57,8 @@ def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
     yield from _backoff(("delivery", "backoff"), workspace.delivery.backoff)
     if workspace.delivery.max_uncommitted < workspace.delivery.max_buffered:
         yield Mistake(("delivery", "max_uncommitted"), "must be at least delivery.max_buffered")
+    if workspace.viewers.model_fields_set and workspace.topics.viewers is None:
+        yield Mistake(("viewers",), "has no effect without topics.viewers")
     if workspace.videos.give_up_after_seconds <= workspace.videos.overdue_after_seconds:
         yield Mistake(("videos", "give_up_after_seconds"), "must be more than videos.overdue_after_seconds")
 

@@ -20,7 +20,6 @@ WORKSPACE: dict[str, str | None] = {
     "seen.api": "receivers",
     "seen.batch": None,
     "topics.replay": None,
-    "topics.viewers": None,
     "braze_in": None,
     "braze_out": None,
 }

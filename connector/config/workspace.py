@@ -132,6 +132,21 @@ class VideosConfig(Settings):
     max_pending: Count = 200_000
 
 
+class ViewerFields(Settings):
+    """Where a viewer event's body names the event and the id: expressions over the body. SEEN publishes no shape of it, so
+    the defaults are a guess.
+    """
+
+    event: Jmespath = "event"
+    id: Jmespath = "id"
+
+
+class ViewersConfig(Settings):
+    """What SEEN calls when a viewer acts: POST /callbacks/{workspace}/viewer, taken where `topics.viewers` is set."""
+
+    fields: ViewerFields = ViewerFields()
+
+
 class TopicsConfig(Settings):
     """The topics that the connector writes for this workspace, and the one that it replays from."""
 
@@ -140,6 +155,15 @@ class TopicsConfig(Settings):
     dead_letters: TopicName
     replay: TopicName
     viewers: TopicName | None = None
+
+    def written(self) -> set[str]:
+        """Those of them that the connector writes."""
+        return {
+            self.videos,
+            self.outcomes,
+            self.dead_letters,
+            *(() if self.viewers is None else (self.viewers,)),
+        }
 
 
 class BrazeInAuth(Settings):
@@ -179,6 +203,7 @@ class WorkspaceConfig(Settings):
     delivery: DeliveryConfig = DeliveryConfig()
     callback: CallbackConfig
     videos: VideosConfig = VideosConfig()
+    viewers: ViewersConfig = ViewersConfig()
     topics: TopicsConfig = Field(default_factory=dict, validate_default=True)
     braze_in: BrazeIn | None = None
     braze_out: BrazeOut | None = None

@@ -66,6 +66,12 @@ EXPIRED = replace(UNAUTHENTICATED, detail="the access token has expired")
 UNVERIFIABLE = Answer(
     503, "unverifiable", "the keys to verify the access token cannot be had: call again", _RETRY_AFTER
 )
+NO_VIEWER_EVENTS = Answer(
+    404,
+    "no_viewer_events",
+    "this workspace takes no viewer events: its configuration names no topic for them",
+    {},
+)
 WRONG_TYPE = Answer(415, "wrong_type", "the body must be JSON, with a content type that says so", {})
 ENCODED = Answer(
     415, "wrong_type", "a body with a Content-Encoding is not taken", {"Accept-Encoding": "identity"}
@@ -108,8 +114,8 @@ def taken(callback: Taken) -> Answer:
     if callback.reason is not None:
         message = f"kept as a dead letter, calling again would not help: {callback.reason}"
     elif callback.durability == "spooled":
-        message = "a video-ready event is on disk, and will be in Kafka"
+        message = "the event is on disk, and will be in Kafka"
     else:
-        message = "a video-ready event is in Kafka"
+        message = "the event is in Kafka"
     status = 202 if callback.durability == "spooled" else 200
     return Answer(status, callback.result, message, {}, closes=False, id=callback.id, detail=callback.reason)

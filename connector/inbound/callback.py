@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import jmespath
-import orjson
 
-from connector.published import VideoReady
+from connector.inbound.reading import Legible, Unintelligible, id_of, json_in
+from connector.published import VideoReady, video_ready_message
 from connector.text import absolute
 from connector.types import Reason
 
@@ -48,15 +48,6 @@ class CallbackFields:
         return cls(id=links.pop("id"), campaign_slug=links.pop("campaign_slug"), links=links)
 
 
-@dataclass(frozen=True, slots=True)
-class Unintelligible:
-    """A callback that no event can be made of; calling again with the same body would not help."""
-
-    reason: Reason
-    detail: str
-    id: str | None = None
-
-
 def parse_callback(body: bytes, fields: CallbackFields, *, received_at: float) -> VideoReady | Unintelligible:
     """The video that `body` tells of. Never raises, whatever the bytes.
 
@@ -64,10 +55,9 @@ def parse_callback(body: bytes, fields: CallbackFields, *, received_at: float) -
     absent, null or blank is None; one without a scheme gets `https://` (legacy callbacks lack it); what is no link to the
     web is a failure. A campaign that is no string is None. `received_at` is Unix seconds.
     """
-    try:
-        callback = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        return Unintelligible(Reason.CALLBACK_NOT_JSON, f"the body is not JSON: {error}")
+    callback = json_in(body)
+    if isinstance(callback, Unintelligible):
+        return callback
     if not isinstance(callback, dict):
         return Unintelligible(
             Reason.CALLBACK_NOT_AN_OBJECT, f"the body is not a JSON object but {_kind(callback)}"
@@ -80,10 +70,20 @@ def parse_callback(body: bytes, fields: CallbackFields, *, received_at: float) -
         )
 
 
+def read_callback(
+    body: bytes, received_at: float, *, workspace: str, fields: CallbackFields
+) -> Legible | Unintelligible:
+    """The event for the videos topic."""
+    video = parse_callback(body, fields, received_at=received_at)
+    if isinstance(video, Unintelligible):
+        return video
+    return Legible(video_ready_message(workspace, video), video.found_by, video.id)
+
+
 def _mapped(
     callback: dict[str, object], body: bytes, fields: CallbackFields, received_at: float
 ) -> VideoReady | Unintelligible:
-    video_id = _id(fields.id.search(callback))
+    video_id = id_of(fields.id.search(callback))
     if video_id is None:
         return Unintelligible(
             Reason.CALLBACK_WITHOUT_ID,
@@ -105,12 +105,6 @@ def _mapped(
         raw=body,
         **links,
     )
-
-
-def _id(found: object) -> str | None:
-    if isinstance(found, int) and not isinstance(found, bool):
-        return str(found)
-    return found if isinstance(found, str) and found else None
 
 
 def _is_blank(found: object) -> bool:

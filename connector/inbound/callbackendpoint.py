@@ -1,11 +1,11 @@
-"""Where SEEN's callbacks arrive: `POST|PUT|PATCH /callbacks/{workspace}`.
+"""Where SEEN's callbacks arrive: `POST|PUT|PATCH /callbacks/{workspace}`, and `…/viewer` for what viewers do.
 
-One call, in this order: length → right → type → room → body → durable → answer. Until the caller has proved its right
+One call, in this order: length → right → kind → type → room → body → durable → answer. Until the caller has proved its right
 nothing of the body is looked at, and no more than the cap is ever held. 2xx is answered only for what is durable.
 
 An unknown workspace and a wrong secret get the same answer: the outside cannot tell which workspaces exist. It comes late
-to an address that has failed often (`slowing`). Each workspace has room of its own, so that none can close the door to
-another's callbacks.
+to an address that has failed often (`slowing`). Each workspace has room of its own for each kind of call, so that none can
+close the door to another's callbacks, nor viewers to videos.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from connector.clock import Clock
     from connector.inbound.answer import Answer
-    from connector.inbound.door import Door
+    from connector.inbound.door import Door, Intake, Kind
     from connector.inbound.limits import Limits
     from connector.inbound.room import Room
     from connector.inbound.slowing import Slowing
@@ -40,11 +40,18 @@ _REFUSALS = {Proof.EXPIRED: answer.EXPIRED, Proof.UNVERIFIABLE: answer.UNVERIFIA
 
 
 class CallbackEndpoint:
-    """Takes callbacks for the workspaces behind `doors`, which is looked up at each call: doors may come and go."""
+    """Takes callbacks of one kind for the workspaces behind `doors`, which is looked up at each call: doors may come and go."""
 
     def __init__(
-        self, doors: Mapping[str, Door], limits: Limits, room: Room, metrics: Metrics, clock: Clock
+        self,
+        kind: Kind,
+        doors: Mapping[str, Door],
+        limits: Limits,
+        room: Room,
+        metrics: Metrics,
+        clock: Clock,
     ) -> None:
+        self._kind = kind
         self._doors = doors
         self._limits = limits
         self._room = room
@@ -85,22 +92,26 @@ class CallbackEndpoint:
         if proof is not Proof.RIGHT or door is None:
             return _REFUSALS.get(proof, answer.UNAUTHENTICATED)
         slowing.succeeded(address)
+        intake = door.intakes.get(self._kind)
+        if intake is None:
+            return answer.NO_VIEWER_EVENTS
         if "Content-Encoding" in request.headers:
             return answer.ENCODED
         if not _may_be_json(request.headers.get("Content-Type", "")):
             return answer.WRONG_TYPE
-        if not self._room.has_room(door.workspace):
+        whose = f"{door.workspace}/{self._kind}"
+        if not self._room.has_room(whose):
             return answer.BUSY
-        with self._room.taken(door.workspace):
-            return await self._take(request, door)
+        with self._room.taken(whose):
+            return await self._take(request, intake)
 
-    async def _take(self, request: web.Request, door: Door) -> Answer:
+    async def _take(self, request: web.Request, intake: Intake) -> Answer:
         body = await read_body(request, self._limits.max_body_bytes, self._limits.body_timeout_seconds)
         if not isinstance(body, bytes):
             return body
         try:
             async with asyncio.timeout(self._limits.publish_timeout_seconds):
-                callback = await door.take(
+                callback = await intake.take(
                     body,
                     content_type=request.headers.get("Content-Type", ""),
                     received_at=self._clock.wall(),

@@ -1,6 +1,6 @@
 """The door of one workspace: what stands behind it when a caller has proved its right.
 
-A callback is taken when what became of it is durable, in Kafka or in the spool, and not before: that is the promise behind
+A body is taken when what became of it is durable, in Kafka or in the spool, and not before: that is the promise behind
 every 2xx.
 """
 
@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from connector.deadletter import RefusedCallback, callback_dead_letter, callback_without_body
 from connector.errors import PublishRefused
-from connector.inbound.callback import Unintelligible, parse_callback
-from connector.published import VideoReady, video_ready_message
+from connector.inbound.reading import Legible, Unintelligible
 from connector.types import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from connector.inbound.auth import Authenticator
-    from connector.inbound.callback import CallbackFields
     from connector.metrics import WorkspaceMetrics
     from connector.types import Message
 
+Kind = Literal["video", "viewer"]
+"""What a call tells of: a video that is ready, or what a viewer did with one."""
 
 Durability = Literal["published", "spooled"]
 """Where a message is safe: in Kafka, acknowledged with acks=all, or on our disk, from where it will be published."""
@@ -61,7 +63,7 @@ async def bury(publisher: Publisher, grave: Grave, callback: RefusedCallback) ->
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a callback, and where it is durable. `reason` says why it was dead-lettered, None if it was not;
+    """What became of a body, and where it is durable. `reason` says why it was dead-lettered, None if it was not;
     `id` is None where none was found.
     """
 
@@ -76,31 +78,31 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """One workspace, as the listener sees it."""
+class Intake:
+    """What a workspace does with bodies of one kind: what `read` makes of them at a time, in Unix seconds, goes to `topic`.
 
-    workspace: str
-    authenticator: Authenticator
-    fields: CallbackFields
-    videos_topic: str
+    `count` is told the kind of each event that was published.
+    """
+
+    read: Callable[[bytes, float], Legible | Unintelligible]
+    topic: str
     grave: Grave
     publisher: Publisher
-    metrics: WorkspaceMetrics
+    count: Callable[[str], None]
 
     async def take(self, body: bytes, *, content_type: str, received_at: float) -> Taken:
-        """Publishes the video that `body` tells of, or dead-letters the body; returns once that is durable.
+        """Publishes the event that `body` tells of, or dead-letters the body; returns once that is durable.
 
-        A video too large for its topic is dead-lettered too. `received_at` is Unix seconds. Raises as `bury`.
+        An event too large for its topic is dead-lettered too. `received_at` is Unix seconds. Raises as `bury`.
         """
-        found = parse_callback(body, self.fields, received_at=received_at)
-        if isinstance(found, VideoReady):
-            message = video_ready_message(self.workspace, found)
+        found = self.read(body, received_at)
+        if isinstance(found, Legible):
             try:
-                durability = await self.publisher.publish(self.videos_topic, message)
+                durability = await self.publisher.publish(self.topic, found.message)
             except PublishRefused as refusal:
                 found = Unintelligible(Reason.CALLBACK_TOO_LARGE, str(refusal), found.id)
             else:
-                self.metrics.video_ready(found.found_by)
+                self.count(found.kind)
                 return Taken(durability, found.id)
         refused = RefusedCallback(
             body=body,
@@ -110,3 +112,16 @@ class Door:
             received_at=received_at,
         )
         return Taken(await bury(self.publisher, self.grave, refused), found.id, found.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One workspace, as the listener sees it: who may call, and what becomes of what is brought.
+
+    A kind that is not in `intakes` is not taken.
+    """
+
+    workspace: str
+    authenticator: Authenticator
+    intakes: Mapping[Kind, Intake]
+    metrics: WorkspaceMetrics

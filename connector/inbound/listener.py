@@ -1,7 +1,8 @@
 """The HTTP server that SEEN calls: which path leads to which endpoint, and how it starts and ends.
 
-/callbacks/{workspace}   callbackendpoint.py
-/oauth2/token            tokenendpoint.py
+/callbacks/{workspace}          callbackendpoint.py
+/callbacks/{workspace}/viewer   likewise
+/oauth2/token                   tokenendpoint.py
 """
 
 from __future__ import annotations
@@ -71,8 +72,10 @@ class Listener:
         self._peers = peers
         self._slowing = Slowing(clock, metrics)
         self._room = Room(limits.max_in_flight)
+        behind = (doors, limits, self._room, metrics, clock)
         self._endpoints: dict[str, Endpoint] = {
-            "/callbacks/{workspace}": CallbackEndpoint(doors, limits, self._room, metrics, clock)
+            "/callbacks/{workspace}": CallbackEndpoint("video", *behind),
+            "/callbacks/{workspace}/viewer": CallbackEndpoint("viewer", *behind),
         }
         if tokens is not None:
             self._endpoints["/oauth2/token"] = tokens

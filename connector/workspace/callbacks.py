@@ -5,13 +5,15 @@ They outlive the deliveries: a workspace that has died, is suspended or stands b
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from connector import wiring
 from connector.errors import KafkaUnavailable
-from connector.inbound.callback import CallbackFields
-from connector.inbound.door import Door, Grave
+from connector.inbound.callback import CallbackFields, read_callback
+from connector.inbound.door import Door, Grave, Intake
 from connector.inbound.durable import DurablePublisher
+from connector.inbound.viewer import ViewerFields, read_viewer_event
 from connector.kafka.sink import KafkaSink
 from connector.workspace.surroundings import STOP_SECONDS
 
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from connector.config.model import WorkspaceConfig
-    from connector.inbound.door import Durability, Publisher
+    from connector.inbound.door import Durability, Kind, Publisher
     from connector.inbound.spool import Holding
     from connector.kafka.connection import KafkaConnection
+    from connector.metrics import WorkspaceMetrics
     from connector.types import Message
     from connector.workspace.surroundings import Surroundings
 
@@ -34,6 +37,7 @@ class Callbacks:
         self._around = around
         self._connection = connection
         self._sink: KafkaSink | None = None
+        self._limits: dict[str, int] = {}
         self._grave = Grave(config.name, config.topics.dead_letters, around.version)
         limit, spool = around.config.listener.publish_timeout_seconds, around.spool
         self._durable = None if spool is None else DurablePublisher(self, spool, self._grave, limit)
@@ -42,23 +46,47 @@ class Callbacks:
         """Where the listener brings this workspace's callbacks."""
         config, around = self._config, self._around
         metrics = around.metrics.workspace(config.name)
-        publisher: Publisher = self if self._durable is None else self._durable
         return Door(
             workspace=config.name,
             authenticator=wiring.authenticator(config, around.config.listener, around.clock, metrics),
-            fields=CallbackFields.compiled(config.callback.fields.model_dump()),
-            videos_topic=config.topics.videos,
-            grave=self._grave,
-            publisher=publisher,
+            intakes=self._intakes(metrics),
             metrics=metrics,
         )
 
+    def _intakes(self, metrics: WorkspaceMetrics) -> dict[Kind, Intake]:
+        config = self._config
+        publisher: Publisher = self if self._durable is None else self._durable
+        fields = CallbackFields.compiled(config.callback.fields.model_dump())
+        intakes: dict[Kind, Intake] = {
+            "video": Intake(
+                read=partial(read_callback, workspace=config.name, fields=fields),
+                topic=config.topics.videos,
+                grave=self._grave,
+                publisher=publisher,
+                count=metrics.video_ready,
+            )
+        }
+        if config.topics.viewers is not None:
+            viewer_fields = ViewerFields.compiled(config.viewers.fields.model_dump())
+            intakes["viewer"] = Intake(
+                read=partial(read_viewer_event, workspace=config.name, fields=viewer_fields),
+                topic=config.topics.viewers,
+                grave=self._grave,
+                publisher=publisher,
+                count=metrics.viewer_event,
+            )
+        return intakes
+
     async def connect(self, limits: Mapping[str, int]) -> None:
-        """Connects the producer, once; `limits` is the most bytes of a message by topic. Raises KafkaUnavailable."""
+        """Connects the producer, once; `limits` is the most bytes of a message by topic, and may grow with later calls.
+
+        Raises KafkaUnavailable.
+        """
+        self._limits.update(limits)
         if self._sink is None:
             wait = self._around.config.listener.publish_timeout_seconds
             name = f"{self._config.name}: callbacks"
-            sink = KafkaSink(self._connection, limits, wait_seconds=wait, name=name)
+            sink = KafkaSink(self._connection, self._limits, wait_seconds=wait, name=name)
             await sink.start()
             self._sink = sink
 

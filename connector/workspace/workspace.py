@@ -101,14 +101,14 @@ class Workspace:
         """
         topics = self._config.topics
         sources = [topic for source in self._config.sources for topic in source.topics]
-        wanted = {*sources, topics.outcomes, topics.videos, topics.dead_letters}
+        wanted = {*sources, *topics.written()}
         new = wiring.new_topics(self._around.config.kafka)
         limits = await prepare_topics(self._connection, wanted, new)
         if {topics.videos, topics.dead_letters} <= limits.keys():
             await self.callbacks.connect(limits)
         if missing := wanted - limits.keys():
             raise TopicsMissing(sorted(missing))
-        for topic in sorted(wanted - set(sources)):
+        for topic in sorted(topics.written()):
             if limits[topic] < MIN_MESSAGE_BYTES:
                 raise TopicTooSmall(
                     f"{topic} takes messages of {limits[topic]} bytes; its max.message.bytes must be at least {MIN_MESSAGE_BYTES}"

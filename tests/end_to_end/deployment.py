@@ -49,7 +49,10 @@ class Deployment:
         }
 
     def workspace(self, name: str = "acme", **sections: dict[str, Any]) -> None:
-        """Writes a workspace file; `sections` are laid over the defaults, setting by setting."""
+        """Writes a workspace file; `sections` are laid over the defaults, setting by setting.
+
+        Viewer events are taken where there is a section `viewers`, be it empty.
+        """
         seen = {
             "base_url": self._seen_url,
             "workspace_id": name,
@@ -70,12 +73,15 @@ class Deployment:
             "videos": sections.get("videos", {}),
             "topics": {role: self.topic(role, name) for role in ("videos", "outcomes", "dead_letters")},
         }
+        if "viewers" in sections:
+            settings["viewers"] = sections["viewers"]
+            settings["topics"]["viewers"] = self.topic("viewers", name)
         folder = self.directory / "workspaces"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.yaml").write_bytes(orjson.dumps(settings))  # JSON is YAML 1.2
 
     def topic(self, role: str, workspace: str = "acme") -> str:
-        """The topic of a workspace for `events`, `videos`, `outcomes` or `dead_letters`."""
+        """The topic of a workspace for `events`, `videos`, `outcomes`, `dead_letters` or `viewers`."""
         return f"{self.prefix}{workspace}-{role}"
 
     def group(self, workspace: str = "acme") -> str:
@@ -189,11 +195,17 @@ class Deployment:
         await eventually(done, f"{count} records are settled", seconds)
 
     async def call(
-        self, body: bytes, *, workspace: str = "acme", token: str = CALLBACK_TOKEN, **options: Any
+        self,
+        body: bytes,
+        *,
+        workspace: str = "acme",
+        path: str = "",
+        token: str = CALLBACK_TOKEN,
+        **options: Any,
     ) -> int:
-        """One callback; the status that it was answered with."""
+        """One callback, or with a `path` of `/viewer` what a viewer did; the status that it was answered with."""
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        url = f"{self.listener_url}/callbacks/{workspace}"
+        url = f"{self.listener_url}/callbacks/{workspace}{path}"
         async with (
             aiohttp.ClientSession() as session,
             session.post(url, data=body, headers=headers, **options) as answer,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.inbound.callback import LINKS, CallbackFields, Unintelligible, parse_callback
+from connector.inbound.callback import LINKS, CallbackFields, parse_callback
+from connector.inbound.reading import Unintelligible
 from connector.published import VideoReady, video_ready_message
 from connector.types import Reason
 

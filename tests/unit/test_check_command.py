@@ -46,6 +46,16 @@ def test_a_spool_is_told_where_there_is_one(tmp_path: Path) -> None:
     assert f"callbacks on 0.0.0.0:8080, spool in {tmp_path}, admin on" in result.stdout
 
 
+def test_a_topic_for_viewer_events_is_told_where_there_is_one(tmp_path: Path) -> None:
+    folder = shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    with (folder / "workspaces" / "acme.yaml").open("a") as file:
+        file.write("topics: {viewers: seen.acme.viewers}\n")
+    assert "  POST /callbacks/acme/viewer → seen.acme.viewers\n" in check("--config", str(folder)).stdout
+    found = json.loads(check("--config", str(folder), "--json").stdout)
+    assert found["workspaces"][0]["viewer"] == "/callbacks/acme/viewer"
+    assert found["workspaces"][0]["topics"]["viewers"] == "seen.acme.viewers"
+
+
 def test_a_warning_is_shown_and_is_no_failure() -> None:
     result = check("--config", str(REPOSITORY / "config"), SEEN_BASE_URL="http://emulator:8787")
     assert result.exit_code == 0
@@ -57,6 +67,7 @@ def test_a_sound_configuration_is_one_object_for_machines() -> None:
     found = json.loads(result.stdout)
     assert (result.exit_code, found["ok"]) == (0, True)
     assert found["workspaces"][0]["callback"] == "/callbacks/acme"
+    assert found["workspaces"][0]["viewer"] is None
     assert found["warnings"][0]["line"] == 23
 
 

@@ -19,11 +19,13 @@ from connector.deadletter import (
 from connector.published import (
     VideoOverdue,
     VideoReady,
+    ViewerEvent,
     outcome_message,
     video_overdue_message,
     video_ready_message,
+    viewer_message,
 )
-from connector.types import Message, Outcome, OutcomeKind, Reason, Record
+from connector.types import Message, Outcome, OutcomeKind, Reason, Record, ViewerAct
 
 DOC = Path(__file__).parents[2].joinpath("docs", "events.md").read_text()
 NOW = 1_795_260_660.25
@@ -72,6 +74,12 @@ VIDEO = VideoReady(
     raw=b'{"id": "12345", "player_url": "player.seen.io/v/eHmnkM2wqAWc"}',
     player_url="https://player.seen.io/v/eHmnkM2wqAWc",
 )
+WATCHED = ViewerEvent(
+    act=ViewerAct.VIDEO_WATCHED,
+    id="12345",
+    received_at=NOW,
+    raw=b'{"event": "video-watched", "id": "12345", "at": "2026-11-21T11:30:58Z"}',
+)
 CALLBACK = RefusedCallback(
     body=b"<xml/>",
     reason=Reason.CALLBACK_NOT_JSON,
@@ -84,6 +92,7 @@ EXAMPLES = {
     "rejected": outcome_message("acme", RECORD, "12345", REJECTED, now=NOW),
     "expired": outcome_message("acme", RECORD, "12345", EXPIRED, now=NOW),
     "video ready": video_ready_message("acme", VIDEO),
+    "viewer": viewer_message("acme", WATCHED),
     "video overdue": video_overdue_message("acme", VideoOverdue("12345", NOW - 86_400, NOW)),
 }
 OF = {"workspace": "acme", "version": "0.1.0"}
@@ -111,6 +120,13 @@ def rows(section: str) -> set[str]:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_documents_example_is_what_the_code_writes(name: str) -> None:
     assert shown(EXAMPLES[name]) in DOC, f"docs/events.md should show\n{shown(EXAMPLES[name])}"
+
+
+def test_the_document_names_the_type_of_each_thing_that_viewers_do() -> None:
+    section = DOC.split("## A viewer acted\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(seen\.viewer\.[a-z.0-9-]+)` \|", section, re.MULTILINE) == [
+        f"seen.viewer.{act}.v1" for act in ViewerAct
+    ]
 
 
 def test_the_documents_table_names_every_header_of_a_dead_letter() -> None:

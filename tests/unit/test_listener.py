@@ -18,11 +18,11 @@ from connector.clock import SystemClock
 from connector.deadletter import PREFIX
 from connector.errors import KafkaUnavailable, PublishRefused, SpoolUnavailable
 from connector.inbound.auth import BasicAuth, TokenAuth
-from connector.inbound.callback import LINKS, CallbackFields
-from connector.inbound.door import Door, Grave
 from connector.inbound.limits import Limits
 from connector.inbound.listener import Listener
 from connector.metrics import CALLBACK_RESULTS, Metrics
+from connector.types import ViewerAct
+from tests.doors import door
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -64,21 +64,9 @@ class Place:
     def __init__(self, limits: Limits) -> None:
         self.acme, self.bolt = Recorder(), Recorder()
         self.metrics = Metrics("0.1.0")
-        fields = CallbackFields.compiled({name: name for name in ("id", "campaign_slug", *LINKS)})
         self.doors = {
-            name: Door(
-                workspace=name,
-                authenticator=authenticator,
-                fields=fields,
-                videos_topic=f"seen.{name}.videos",
-                grave=Grave(name, f"seen.{name}.dead-letters", "0.1.0"),
-                publisher=publisher,
-                metrics=self.metrics.workspace(name),
-            )
-            for name, authenticator, publisher in (
-                ("acme", TokenAuth((TOKEN,)), self.acme),
-                ("bolt", BasicAuth((("seen", "pw"),)), self.bolt),
-            )
+            "acme": door("acme", TokenAuth((TOKEN,)), self.acme, self.metrics, viewers=True),
+            "bolt": door("bolt", BasicAuth((("seen", "pw"),)), self.bolt, self.metrics),
         }
         self.listener = Listener(
             self.doors, host="127.0.0.1", port=0, limits=limits, metrics=self.metrics, clock=SystemClock()
@@ -442,10 +430,101 @@ async def test_where_not_even_that_fits_the_call_is_not_taken(place: Place) -> N
     assert (await place.call())[0] == 503
 
 
+# --- what viewers do
+
+VIEWER = "/callbacks/acme/viewer"
+PLAYED = b'{ "event": "video-played", "id": "7" }'
+
+
+def viewers_counted(place: Place) -> dict[str, float]:
+    counted = {
+        act.value: place.metrics.registry.get_sample_value(
+            "seen_connector_viewer_events_total", {"workspace": "acme", "event": act}
+        )
+        for act in ViewerAct
+    }
+    return {act: count for act, count in counted.items() if count}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_a_viewer_event_is_published_as_it_came_and_answered_200(place: Place, method: str) -> None:
+    status, body, _ = await place.call(PLAYED, VIEWER, method)
+    assert (status, body["result"]) == (200, "published")
+    [(topic, message)] = place.acme.published
+    assert (topic, message.key, message.value) == ("seen.acme.viewers", b"7", PLAYED)
+    assert dict(message.headers)["ce_type"] == b"seen.viewer.video-played.v1"
+    assert place.counted() == {"published": 1}
+    assert viewers_counted(place) == {"video-played": 1}
+
+
+async def test_a_viewer_event_on_disk_is_answered_202_and_one_that_nothing_takes_503(place: Place) -> None:
+    place.acme.durability = "spooled"
+    assert (await place.call(PLAYED, VIEWER))[0] == 202
+    place.acme.refuse = lambda _topic, _message: SpoolUnavailable("the spool is full")
+    status, body, headers = await place.call(PLAYED, VIEWER)
+    assert (status, body["code"], headers["Retry-After"]) == (503, "not_durable", "60")
+    assert place.counted() == {"spooled": 1, "not_durable": 1}
+    assert viewers_counted(place) == {"video-played": 1}
+
+
+async def test_a_viewer_event_that_is_no_json_is_dead_lettered_and_answered_200(place: Place) -> None:
+    status, body, _ = await place.call(b"event=video-played", VIEWER)
+    assert (status, body["result"]) == (200, "dead_lettered")
+    [(topic, letter)] = place.acme.published
+    assert (topic, letter.value) == ("seen.acme.dead-letters", b"event=video-played")
+    assert dict(letter.headers)[PREFIX + "reason"] == b"callback_not_json"
+    assert (place.counted(), viewers_counted(place)) == ({"dead_lettered": 1}, {})
+
+
+async def test_a_viewer_event_too_large_for_its_topic_is_dead_lettered(place: Place) -> None:
+    place.acme.refuse = lambda topic, _message: PublishRefused("too large") if "viewers" in topic else None
+    assert (await place.call(PLAYED, VIEWER))[1]["result"] == "dead_lettered"
+    [(topic, letter)] = place.acme.published
+    assert (topic, letter.value) == ("seen.acme.dead-letters", PLAYED)
+    assert dict(letter.headers)[PREFIX + "reason"] == b"callback_too_large"
+
+
+async def test_a_workspace_without_a_topic_for_them_says_so_to_those_who_may_call(place: Place) -> None:
+    basic = "Basic " + base64.b64encode(b"seen:pw").decode()
+    status, body, _ = await place.call(PLAYED, "/callbacks/bolt/viewer", Authorization=basic)
+    assert (status, body["code"]) == (404, "no_viewer_events")
+    assert "this workspace takes no viewer events" in body["message"]
+    assert place.counted("bolt") == {"no_viewer_events": 1}
+    assert place.bolt.attempts == 0
+
+
+@pytest.mark.parametrize("workspace", ["acme", "bolt", "nobody"])
+async def test_whoever_may_not_call_is_not_told_which_workspaces_take_viewer_events(
+    place: Place, workspace: str
+) -> None:
+    status, body, _ = await place.call(PLAYED, f"/callbacks/{workspace}/viewer", Authorization="Bearer wrong")
+    assert (status, body["code"]) == (401, "unauthenticated")
+    assert place.acme.attempts == 0
+
+
+async def test_a_viewer_event_is_refused_for_the_same_reasons_as_a_callback(place: Place) -> None:
+    assert (await place.call(PLAYED, VIEWER, "GET"))[0] == 405
+    assert (await place.call(b"x" * TEN_MB, VIEWER))[0] == 413
+    assert (await place.call(PLAYED, VIEWER, **{"Content-Encoding": "gzip"}))[0] == 415
+    assert (await place.call(PLAYED, VIEWER, **{"Content-Type": "text/plain"}))[0] == 415
+    assert place.acme.attempts == 0
+
+
+async def test_what_viewers_do_does_not_close_the_door_to_videos(place: Place) -> None:
+    place.acme.gate.clear()
+    waiting = [asyncio.create_task(place.call(PLAYED, VIEWER), name=f"call {n}") for n in range(2)]
+    await until(lambda: place.acme.attempts == 2)
+    assert (await place.call(PLAYED, VIEWER))[1]["code"] == "busy"
+    video = asyncio.create_task(place.call(), name="video")
+    await until(lambda: place.acme.attempts == 3)
+    place.acme.gate.set()
+    assert [status for status, _, _ in await asyncio.gather(*waiting, video)] == [200, 200, 200]
+
+
 # --- everything else
 
 
-@pytest.mark.parametrize("path", ["/", "/callbacks", "/callbacks/acme/viewer", "/oauth2/token", "/healthz"])
+@pytest.mark.parametrize("path", ["/", "/callbacks", "/callbacks/acme/viewers", "/oauth2/token", "/healthz"])
 async def test_nothing_is_at_any_other_path(place: Place, path: str) -> None:
     status, body, _ = await place.call(path=path)
     assert (status, body["code"]) == (404, "not_found")

@@ -17,7 +17,7 @@ from connector.delivery.request import VERDICTS
 from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, OUTCOME_REASONS, Metrics
 from connector.seen.verdict import Exchange, Fault, NoResponse, Response, judge, sight
 from connector.testing import READER
-from connector.types import OutcomeKind, Priority, Reason, Record, Skipped, Unsendable
+from connector.types import OutcomeKind, Priority, Reason, Record, Skipped, Unsendable, ViewerAct
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -38,6 +38,7 @@ COUNTERS = {
     "taken_by_retention": {"workspace"},
     "outside_quota_uses": {"workspace"},
     "videos_ready": {"workspace", "found_by"},
+    "viewer_events": {"workspace", "event"},
     "videos_reported_overdue": {"workspace"},
     "videos_untracked": {"workspace"},
     "videos_unmatched": {"workspace"},
@@ -124,6 +125,7 @@ def test_every_pair_of_labels_that_can_come_is_there_from_the_beginning() -> Non
     }
     assert series(metrics, "waiting_requests").keys() == {(each, "acme") for each in Priority}
     assert series(metrics, "callbacks").keys() == {(result, "acme") for result in CALLBACK_RESULTS}
+    assert series(metrics, "viewer_events").keys() == {(act, "acme") for act in ViewerAct}
 
 
 def test_a_workspace_that_is_named_twice_keeps_its_figures() -> None:
@@ -140,16 +142,18 @@ def test_what_is_counted_shows_in_its_own_series_and_no_other() -> None:
     acme.outcome(OutcomeKind.REJECTED, Reason.TOMBSTONE)
     acme.attempt("retry", Reason.OVER_QUOTA)
     acme.callback("busy")
+    acme.viewer_event("cta-clicked")
     acme.gauge("lag_records", 12)
     acme.waiting(Priority.VIDEO, 3)
     counted = {
         name: {labels for labels, value in series(metrics, name).items() if value}
-        for name in ("outcomes", "attempts", "callbacks", "lag_records", "waiting_requests")
+        for name in ("outcomes", "attempts", "callbacks", "viewer_events", "lag_records", "waiting_requests")
     }
     assert counted == {
         "outcomes": {("rejected", "tombstone", "acme")},
         "attempts": {("over_quota", "retry", "acme")},
         "callbacks": {("busy", "acme")},
+        "viewer_events": {("cta-clicked", "acme")},
         "lag_records": {("acme",)},
         "waiting_requests": {("video", "acme")},
     }
@@ -248,5 +252,7 @@ def test_a_pair_that_is_not_foreseen_is_an_error_and_no_new_series() -> None:
         acme.attempt("retry", Reason.CREATED)
     with pytest.raises(KeyError):
         acme.callback("lost")
+    with pytest.raises(KeyError):
+        acme.viewer_event("video-exploded")
     with pytest.raises(KeyError):
         acme.gauge("height", 1)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, FOUND_BY, TOKEN_ANSWERS, Metrics
-from connector.types import OutcomeKind, Priority
+from connector.types import OutcomeKind, Priority, ViewerAct
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs" / "operating.md").read_text()
@@ -20,7 +20,7 @@ def section(title: str) -> str:
 
 
 def names(cell: str) -> list[str]:
-    return re.findall(r"`([a-z_]+)`", cell)
+    return re.findall(r"`([a-z_-]+)`", cell)
 
 
 def metrics_of_the_code() -> set[tuple[str, str, frozenset[str]]]:
@@ -56,6 +56,7 @@ def test_the_values_of_closed_labels_are_all_there() -> None:
         "result": list(CALLBACK_RESULTS),
         "answer": list(TOKEN_ANSWERS),
         "found_by": list(FOUND_BY),
+        "event": [act.value for act in ViewerAct],
     }
 
 

@@ -17,8 +17,6 @@ from connector.inbound import slowing, tokenendpoint
 from connector.inbound.answer import UNAUTHENTICATED
 from connector.inbound.attempts import FREE
 from connector.inbound.auth import Proof, TokenAuth
-from connector.inbound.callback import LINKS, CallbackFields
-from connector.inbound.door import Door, Grave
 from connector.inbound.grants import Client
 from connector.inbound.limits import Limits
 from connector.inbound.listener import Listener
@@ -27,6 +25,7 @@ from connector.inbound.tokenendpoint import MAX_FORM_BYTES, TokenEndpoint
 from connector.metrics import TOKEN_ANSWERS, Metrics
 from connector.testing import FakeClock
 from connector.wiring import OwnTokens
+from tests.doors import door
 from tests.unit.test_listener import JSON, RIGHT, TOKEN, VIDEO, Recorder, Wire, until
 
 if TYPE_CHECKING:
@@ -54,18 +53,14 @@ class Place:
     def __init__(self, *proxies: str, keys: tuple[str, ...] = KEYS) -> None:
         self.clock, self.metrics, self.keys = FakeClock(), Metrics("0"), keys
         self.seen = Recorder()
-        fields = CallbackFields.compiled({name: name for name in ("id", "campaign_slug", *LINKS)})
         self.doors = {
-            name: Door(
-                workspace=name,
-                authenticator=TokenAuth((TOKEN,))
+            name: door(
+                name,
+                TokenAuth((TOKEN,))
                 if name == "cove"
                 else OwnTokens(name, f"{name}-seen", lambda: self.keys, self.clock),
-                fields=fields,
-                videos_topic="videos",
-                grave=Grave(name, "dead-letters", "0"),
-                publisher=self.seen,
-                metrics=self.metrics.workspace(name),
+                self.seen,
+                self.metrics,
             )
             for name in ("acme", "bolt", "cove")
         }
@@ -290,26 +285,13 @@ async def test_an_expired_token_is_answered_like_a_wrong_one_but_slows_nobody(pl
 
 
 async def test_a_token_that_cannot_be_verified_is_to_be_sent_again_and_slows_nobody(place: Place) -> None:
-    place.doors["acme"] = door_that(place, Proof.UNVERIFIABLE)
+    place.doors["acme"] = door("acme", Says(Proof.UNVERIFIABLE), place.seen, place.metrics)
     for _ in range(FREE + 3):
         status, body, headers = await place.send("/callbacks/acme", json=VIDEO)
         assert (status, body["code"], headers["Retry-After"]) == (503, "unverifiable", "60")
     assert place.sample("late_refusals") == 0
     assert place.sample("callbacks", workspace="acme", result="unverifiable") == FREE + 3
     assert place.seen.attempts == 0
-
-
-def door_that(place: Place, proof: Proof) -> Door:
-    door = place.doors["acme"]
-    return Door(
-        workspace=door.workspace,
-        authenticator=Says(proof),
-        fields=door.fields,
-        videos_topic=door.videos_topic,
-        grave=door.grave,
-        publisher=door.publisher,
-        metrics=door.metrics,
-    )
 
 
 # --- answers that come late
