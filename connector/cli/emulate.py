@@ -58,6 +58,7 @@ DEFAULT_WORKSPACE = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
     help="How long an access token is good.",
 )
 @click.option("--callback-url", help="Where to call when a video is ready; may hold {workspace_id}.")
+@click.option("--viewer-url", help="Where to call when a viewer acts, likewise; with the callbacks' token.")
 @click.option(
     "--callback-token",
     envvar="SEEN_EMULATOR_CALLBACK_TOKEN",
@@ -116,6 +117,7 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     client_secret: str | None,
     token_seconds: float,
     callback_url: str | None,
+    viewer_url: str | None,
     callback_token: str | None,
     callback_token_url: str | None,
     callback_client_id: str | None,
@@ -140,10 +142,13 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     headers = bearer(callback_token) if callback_token else {}
     oauth2 = _token_client(callback_token_url, callback_client_id, callback_client_secret)
     callback = Callback(callback_url, headers, oauth2=oauth2) if callback_url else None
+    viewer = Callback(viewer_url, headers, oauth2=oauth2) if viewer_url else None
     quota = Quota(requests, per_seconds)
     settings = EmulatorSettings(
         workspaces=tuple(
-            WorkspaceSettings(id=each, tokens=tokens, clients=clients, quota=quota, callback=callback)
+            WorkspaceSettings(
+                id=each, tokens=tokens, clients=clients, quota=quota, callback=callback, viewer=viewer
+            )
             for each in workspaces
         ),
         host=host,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
 
-from tests.end_to_end.deployment import eventually, headers_of
+from connector.sandbox.emulator import Callback, bearer
+from tests.end_to_end.deployment import CALLBACK_TOKEN, eventually, headers_of
+from tests.unit.test_callback import LEGACY_BODY
 
 if TYPE_CHECKING:
     from connector.sandbox.emulator import Emulator
@@ -36,6 +39,42 @@ async def test_a_callback_becomes_a_video_ready_event_or_a_dead_letter(deploymen
         "callback_not_json",
     }
     assert {each.value for each in letters} == {b'{"video": {"number": 7}}', b"no JSON"}
+
+
+def was_taken(seen: Emulator, key: str) -> bool:
+    return [each.status for each in seen.callbacks() if each.id == key] == [200]
+
+
+async def test_seen_may_call_with_post_put_and_patch(deployment: Deployment, seen: Emulator) -> None:
+    deployment.workspace()
+    async with deployment:
+        await deployment.running()
+        url = f"{deployment.listener_url}/callbacks/acme"
+        for method in ("POST", "PUT", "PATCH"):
+            seen.set_callback("acme", Callback(url, bearer(CALLBACK_TOKEN), method))
+            await deployment.produce({"value": b'{"id": "%s"}' % method.encode()})
+            await eventually(partial(was_taken, seen, method), f"SEEN has called with {method}")
+    videos = {each.key: orjson.loads(each.value or b"") for each in await deployment.read("videos")}
+    assert set(videos) == {b"POST", b"PUT", b"PATCH"}
+    for video in videos.values():
+        assert set(video["raw"]) == {"id", "player_url", "thumbnail_url", "email_thumbnail_url"}
+        assert {name: video[name] for name in video["raw"]} == video["raw"]
+
+
+async def test_a_legacy_callback_is_taken_where_the_mapping_says_where_its_id_is(
+    deployment: Deployment,
+) -> None:
+    token = {"auth": {"token": CALLBACK_TOKEN}}
+    deployment.workspace(callback=token | {"fields": {"id": "customer_id"}})
+    async with deployment:
+        await deployment.running()
+        assert await deployment.call(LEGACY_BODY) == 200
+    (video,) = await deployment.read("videos")
+    assert video.key == b"101"
+    assert (video.value or b"").endswith(b'"raw":' + LEGACY_BODY + b"}")
+    data = orjson.loads(video.value or b"")
+    assert data["landing_page_url"] == "https://your.subdomain.com/v/12345"
+    assert data["campaign_slug"] == "onboarding"
 
 
 async def test_ten_megabytes_are_refused_before_they_are_read(deployment: Deployment) -> None:

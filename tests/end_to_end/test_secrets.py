@@ -68,7 +68,7 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
     deployment: Deployment, seen: Emulator, level: str
 ) -> None:
     deployment.connector["logging"] = {"level": level}
-    deployment.workspace("acme", seen={"timeout_seconds": 0.5})
+    deployment.workspace("acme", seen={"timeout_seconds": 0.5}, viewers={})
     deployment.workspace(
         "bravo",
         seen={"auth": {"oauth2": {"client_id": "us", "client_secret": CLIENT_SECRET}}},
@@ -90,6 +90,8 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
         for body in (b'{"id": "1", "player_url": "p.example"}', b"no JSON", b'{"id": [1]}'):
             assert await deployment.call(body) == 200
             assert await deployment.call(body, token=CALLBACK_TOKEN + "x") == 401
+            assert await deployment.call(body, path="/viewer") == 200
+            assert await deployment.call(body, path="/viewer", token=CALLBACK_TOKEN + "x") == 401
         await call_with_basic(deployment, PASSWORD, 200)
         await call_with_basic(deployment, PASSWORD + "x", 401)
         await call_with_key(deployment, IN_FILES["callback"], 200)
@@ -116,6 +118,7 @@ async def test_no_secret_is_in_any_log_line_metric_page_outcome_or_dead_letter(
     for workspace in ("acme", "bravo", "charlie", "delta"):
         for role in ("outcomes", "dead_letters", "videos"):
             written += [repr(record).encode() for record in await deployment.read(role, workspace)]
+    written += [repr(record).encode() for record in await deployment.read("viewers")]
     assert len(written) > 10
     # Of a token, each part: the last one is its signature.
     for secret in (*SECRETS, access_token, own_token, *own_token.split(".")[1:], CUSTOMER):
@@ -199,6 +202,7 @@ async def use_our_own_tokens(deployment: Deployment) -> str:
     assert await deployment.call(b"no JSON", workspace="delta", token=token) == 200
     assert await deployment.call(body, workspace="delta", token=token + "x") == 401
     assert await deployment.call(body, workspace="acme", token=token) == 401
+    assert await deployment.call(body, workspace="delta", path="/viewer", token=token) == 404
     return token
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from connector.sandbox.emulator import Callback, Fault, Mishap, bearer
-from connector.sandbox.emulator.journey import links
+from connector.sandbox.emulator.links import links
 from tests.end_to_end.deployment import CALLBACK_TOKEN, eventually, headers_of
 
 if TYPE_CHECKING:

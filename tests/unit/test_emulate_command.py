@@ -103,11 +103,12 @@ def test_a_callback_s_client_is_given_whole_or_not_at_all(missing: str) -> None:
     assert "client-secret" not in result.output.replace("--callback-client-secret", "")
 
 
-async def test_a_callback_shows_a_token_that_is_fetched_where_it_is_told_to() -> None:
+async def test_callbacks_and_what_tells_of_viewers_show_a_token_that_is_fetched_where_it_is_told_to() -> None:
     async with Receiver().running() as receiver:
         options = (
             *("--token", "token", "--render-seconds", "0", "--callback-client-id", "us"),
             *("--callback-url", f"{receiver.url}/callback", "--callback-token-url", f"{receiver.url}/token"),
+            *("--viewer-url", f"{receiver.url}/callback"),
         )
         async with (
             emulating(*options, SEEN_EMULATOR_CALLBACK_CLIENT_SECRET="client-secret") as emulator,
@@ -117,7 +118,12 @@ async def test_a_callback_shows_a_token_that_is_fetched_where_it_is_told_to() ->
                 assert response.status == 201
             while not receiver.shown:  # noqa: ASYNC110 - the emulator tells nobody
                 await asyncio.sleep(0.01)
-    assert receiver.shown == ["Bearer token-1"]
+            act = {"id": "1", "event": "video-played"}
+            async with http.post(f"{emulator.url}/_control/workspaces/acme/acts", json=act) as response:
+                assert response.status == 202
+            while len(receiver.shown) < 2:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.01)
+    assert receiver.shown == ["Bearer token-1"] * 2
     assert receiver.forms[0]["client_secret"] == "client-secret"
 
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from connector.sandbox.emulator import Callback, Emulator, Fault, Mishap
-from connector.sandbox.emulator.mishaps import Mishaps
+from connector.sandbox.emulator.orders import Orders
 from tests.unit.test_emulator_journey import Receiver, create, receiver, until
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["receiver"]  # a fixture
 
 
 def test_a_mishap_strikes_as_often_as_ordered_and_only_what_agrees() -> None:
-    mishaps = Mishaps(lambda: 0.5)
+    mishaps = Orders[Mishap](lambda: 0.5)
     mishaps.add(Mishap(act="lose", id="7", times=2))
     mishaps.add(Mishap(act="stick", workspace="acme", times=None))
     assert mishaps.take("other", "1") is None
@@ -32,7 +32,7 @@ def test_a_mishap_strikes_as_often_as_ordered_and_only_what_agrees() -> None:
 
 def test_one_that_chance_spares_uses_up_none_of_its_times() -> None:
     chances = iter([0.9, 0.1])
-    mishaps = Mishaps(lambda: next(chances))
+    mishaps = Orders[Mishap](lambda: next(chances))
     mishaps.add(Mishap(act="lose", chance=0.5))
     assert [mishaps.take("acme", "7") is None for _ in range(3)] == [True, False, True]
 

@@ -1,7 +1,7 @@
 """SEEN as its documents describe it, over real HTTP: a second reading of the facts that shares no code with the first.
 
 Read `settings`, `workspaces` (what SEEN answers), `grants` (who may ask), `arrivals` (how the limit is counted),
-`journey` (videos and their callbacks), `tokens` (with which right), `faults` and `mishaps` (what may go wrong with requests, with journeys), `emulation` (all of that, to script and to ask),
+`journey` (videos and their callbacks), `tokens` (with which right), `faults` and `mishaps` (what may go wrong with requests, with journeys), `viewings` (what viewers do), `emulation` (all of that, to script and to ask),
 `server` and `control` (the routes), `port` (where they are served, or not); `emulator` holds it together.
 """
 
@@ -20,6 +20,7 @@ from connector.sandbox.emulator.settings import (
     basic,
     bearer,
 )
+from connector.sandbox.emulator.viewings import Viewing
 
 __all__ = [
     "Arrival",
@@ -32,6 +33,7 @@ __all__ = [
     "OAuthClient",
     "Quota",
     "TokenClient",
+    "Viewing",
     "WorkspaceSettings",
     "basic",
     "bearer",

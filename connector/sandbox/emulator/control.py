@@ -13,6 +13,7 @@ from connector.errors import SandboxError
 from connector.sandbox.emulator.faults import Fault
 from connector.sandbox.emulator.mishaps import Mishap
 from connector.sandbox.emulator.settings import Callback, OAuthClient, Quota
+from connector.sandbox.emulator.viewings import Viewing
 
 if TYPE_CHECKING:
     from connector.sandbox.emulator.emulation import Emulation
@@ -28,17 +29,26 @@ class _Outage:
     seconds: float
 
 
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
+class _Act:
+    id: str
+    event: str
+
+
 _FAULTS = TypeAdapter(list[Fault])
 _MISHAPS = TypeAdapter(list[Mishap])
+_VIEWINGS = TypeAdapter(list[Viewing])
 _TOKENS = TypeAdapter(tuple[str, ...])
 _CLIENTS = TypeAdapter(tuple[OAuthClient, ...])
 _QUOTA = TypeAdapter(Quota)
 _CALLBACK: TypeAdapter[Callback | None] = TypeAdapter(Callback | None)
 _OUTAGE = TypeAdapter(_Outage)
+_ACT = TypeAdapter(_Act)
 
 
 class Control:
-    """The control routes of one emulator. Bad JSON is answered 400, an unknown workspace 404, both with a message."""
+    """The control routes of one emulator. Bad JSON is answered 400, an unknown workspace or item 404, with a message."""
 
     def __init__(self, emulation: Emulation, port: Port) -> None:
         self._emulation = emulation
@@ -56,6 +66,9 @@ class Control:
             web.get("/_control/mishaps", self._mishaps),
             web.post("/_control/mishaps", self._befall),
             web.delete("/_control/mishaps", self._clear_mishaps),
+            web.get("/_control/viewings", self._viewings),
+            web.post("/_control/viewings", self._watch),
+            web.delete("/_control/viewings", self._clear_viewings),
             web.post("/_control/outage", self._outage),
             web.post("/_control/reset", self._reset),
             web.put(f"{_WORKSPACE}/tokens", self._set_tokens),
@@ -63,6 +76,8 @@ class Control:
             web.delete(f"{_WORKSPACE}/issued", self._revoke_tokens),
             web.put(f"{_WORKSPACE}/quota", self._set_quota),
             web.put(f"{_WORKSPACE}/callback", self._set_callback),
+            web.put(f"{_WORKSPACE}/viewer", self._set_viewer),
+            web.post(f"{_WORKSPACE}/acts", self._act),
         ]
 
     async def _summary(self, _request: web.Request) -> web.Response:
@@ -99,6 +114,18 @@ class Control:
         self._emulation.clear_mishaps()
         return await self._mishaps(request)
 
+    async def _viewings(self, _request: web.Request) -> web.Response:
+        return _json([asdict(each) for each in self._emulation.viewings()])
+
+    async def _watch(self, request: web.Request) -> web.Response:
+        for viewing in await _body(request, _VIEWINGS):
+            self._emulation.watch(viewing)
+        return await self._viewings(request)
+
+    async def _clear_viewings(self, request: web.Request) -> web.Response:
+        self._emulation.clear_viewings()
+        return await self._viewings(request)
+
     async def _outage(self, request: web.Request) -> web.Response:
         wanted = await _body(request, _OUTAGE)
         try:
@@ -130,6 +157,17 @@ class Control:
     async def _set_callback(self, request: web.Request) -> web.Response:
         self._emulation.set_callback(self._workspace(request), await _body(request, _CALLBACK))
         return web.Response(status=204)
+
+    async def _set_viewer(self, request: web.Request) -> web.Response:
+        self._emulation.set_viewer(self._workspace(request), await _body(request, _CALLBACK))
+        return web.Response(status=204)
+
+    async def _act(self, request: web.Request) -> web.Response:
+        workspace, wanted = self._workspace(request), await _body(request, _ACT)
+        if self._emulation.item(workspace, wanted.id) is None:
+            raise _refusal(web.HTTPNotFound, f"no item {wanted.id}")
+        self._emulation.act(workspace, wanted.id, wanted.event)
+        return web.Response(status=202)
 
     def _workspace(self, request: web.Request) -> str:
         name = request.match_info["workspace"]

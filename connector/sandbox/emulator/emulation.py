@@ -10,13 +10,14 @@ from connector.clock import SystemClock
 from connector.sandbox.emulator.arrivals import Arrival, ArrivalLog
 from connector.sandbox.emulator.faults import Fault, Faults
 from connector.sandbox.emulator.journey import CallbackMade, Journeys
-from connector.sandbox.emulator.mishaps import Mishaps
+from connector.sandbox.emulator.mishaps import Mishap
+from connector.sandbox.emulator.orders import Orders
 from connector.sandbox.emulator.server import Server
+from connector.sandbox.emulator.viewings import Viewing
 from connector.sandbox.emulator.workspaces import Workspace
 
 if TYPE_CHECKING:
     from connector.clock import Clock
-    from connector.sandbox.emulator.mishaps import Mishap
     from connector.sandbox.emulator.settings import Callback, EmulatorSettings, OAuthClient, Quota
 
 
@@ -29,9 +30,10 @@ class Emulation:
         self._workspaces = {each.id: Workspace(each) for each in settings.workspaces}
         chance = random.Random(settings.seed).random
         self._faults = Faults(chance)
-        self._mishaps = Mishaps(chance)
+        self._mishaps = Orders[Mishap](chance)
+        self._viewings = Orders[Viewing](chance)
         self._arrivals = ArrivalLog(settings.remembered)
-        self._journeys = Journeys(settings, self._clock, self._mishaps)
+        self._journeys = Journeys(settings, self._clock, self._mishaps, self._viewings)
 
     def server(self) -> Server:
         """The API's routes over this state."""
@@ -61,12 +63,29 @@ class Emulation:
         """The mishaps that can still strike."""
         return self._mishaps.waiting()
 
+    def watch(self, viewing: Viewing) -> None:
+        """Orders what viewers do with the videos whose callbacks are answered from now on."""
+        self._viewings.add(viewing)
+
+    def clear_viewings(self) -> None:
+        """Forgets all that viewers were ordered to do; who is about to act does."""
+        self._viewings.clear()
+
+    def viewings(self) -> list[Viewing]:
+        """What viewers can still be made to do."""
+        return self._viewings.waiting()
+
+    def act(self, workspace: str, key: str, event: str) -> None:
+        """Has a viewer of an item act now. Raises KeyError for an item that the workspace does not have, too."""
+        found = self._workspaces[workspace]
+        self._journeys.act(found, found.items[key], event)
+
     def arrivals(self, workspace: str | None = None, item: str | None = None) -> list[Arrival]:
         """The requests that arrived, oldest first: of a workspace, of an item's id, or all that are remembered."""
         return list(self._arrivals.select(workspace=workspace, item=item))
 
     def callbacks(self) -> list[CallbackMade]:
-        """The callbacks that were made, oldest first."""
+        """The callbacks that were made, those that told of viewers among them, oldest first."""
         return list(self._journeys.made)
 
     def item(self, workspace: str, key: str) -> dict[str, object] | None:
@@ -110,6 +129,10 @@ class Emulation:
         """Calls back there from now on; None: nowhere. A call that waits to be made again goes there too."""
         self._workspaces[workspace].callback = callback
 
+    def set_viewer(self, workspace: str, viewer: Callback | None) -> None:
+        """Calls there from now on when a viewer acts; None: nowhere."""
+        self._workspaces[workspace].viewer = viewer
+
     def summary(self) -> dict[str, object]:
         """What happened so far, as JSON can hold it: by workspace, at the token endpoint, and of the journeys of all."""
         return {
@@ -122,6 +145,7 @@ class Emulation:
         """Forgets all that happened and was ordered: everything is as the settings say."""
         self._faults.clear()
         self._mishaps.clear()
+        self._viewings.clear()
         self._arrivals.clear()
         self._journeys.forget()
         for each in self._settings.workspaces:

@@ -1,14 +1,13 @@
 """Journeys: an item that was created is rendered for a while, then gets its outputs, then SEEN calls back.
 
-A callback that is not answered 2xx is made twice more, 60 s apart; after that it is gone for good (SEEN's documents).
+A callback that is not answered 2xx is made twice more, 60 s apart; after that it is gone for good (SEEN's documents). Once
+it is answered, viewers may act, of which SEEN tells in calls of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
-import uuid
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from itertools import count
@@ -16,77 +15,37 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from connector.sandbox.emulator.links import links
 from connector.sandbox.emulator.settings import bearer
 from connector.sandbox.emulator.tokens import CallbackTokens
+from connector.sandbox.emulator.viewings import Act
 
 if TYPE_CHECKING:
     from connector.clock import Clock
-    from connector.sandbox.emulator.mishaps import Mishap, Mishaps
+    from connector.sandbox.emulator.mishaps import Mishap
+    from connector.sandbox.emulator.orders import Orders
     from connector.sandbox.emulator.settings import Callback, EmulatorSettings
+    from connector.sandbox.emulator.viewings import Viewing
     from connector.sandbox.emulator.workspaces import Item, Workspace
 
 _CALLS = 3
 _CALLS_AT_ONCE = 32
 _MOST_UNDER_WAY = 100_000
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackMade:
-    """One call: when it ended (Unix seconds), the how-manieth for its item, and the answer's status, None without one."""
+    """One call: when it ended (Unix seconds), the how-manieth for its item, and the answer's status, None without one.
+
+    `event` is what a viewer did, None where the call told of a video.
+    """
 
     at: float
     workspace: str
     id: str
     attempt: int
     status: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Where a video is to be found: a function of workspace and id, in the shape of SEEN's own links."""
-
-    player: str
-    thumbnail: str
-    email_thumbnail: str
-
-    def outputs(self) -> list[dict[str, object]]:
-        """`journeyOutputs` of an item whose video is ready."""
-        motion = {
-            "id": _uuid(self.thumbnail),
-            "thumbnail": self.thumbnail,
-            "emailThumbnail": self.email_thumbnail,
-        }
-        player = {"id": _uuid(self.player), "link": self.player}
-        return [
-            {
-                "id": _uuid(self.player + self.thumbnail),
-                "motions": [motion],
-                "players": [player],
-                "webhook": None,
-            }
-        ]
-
-    def callback(self, key: str) -> dict[str, str]:
-        """The body of the callback, as in the documents' example for the platform."""
-        return {
-            "id": key,
-            "player_url": self.player,
-            "thumbnail_url": self.thumbnail,
-            "email_thumbnail_url": self.email_thumbnail,
-        }
-
-
-def links(workspace: str, key: str) -> Links:
-    """The links of an item's video."""
-    digest = hashlib.sha256(f"{workspace}/{key}".encode()).digest()
-    name = "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:12])
-    folder = f"https://motions.seen.io/{uuid.UUID(bytes=digest[:16], version=4)}/{digest[12:].hex()}"
-    return Links(
-        player=f"https://player.seen.io/v/{name}",
-        thumbnail=f"{folder}/thumbnail.jpg",
-        email_thumbnail=f"{folder}/email_thumbnail.jpg",
-    )
+    event: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +55,18 @@ class _Step:
     attempt: int
     mishap: Mishap | None = None
     is_rendered: bool = False
+    act: Act | None = None
 
 
 class Journeys:
     """All journeys of an emulator. At most 32 calls are on the wire at once, and 100,000 journeys under way."""
 
-    def __init__(self, settings: EmulatorSettings, clock: Clock, mishaps: Mishaps) -> None:
+    def __init__(
+        self, settings: EmulatorSettings, clock: Clock, mishaps: Orders[Mishap], viewings: Orders[Viewing]
+    ) -> None:
         self._settings = settings
         self._mishaps = mishaps
+        self._viewings = viewings
         self._clock = clock
         self._random = random.Random(settings.seed)
         self._numbers = count()
@@ -162,6 +125,14 @@ class Journeys:
         else:
             self.tally["stuck"] += 1
 
+    def act(self, workspace: Workspace, item: Item, event: str, delay_seconds: float = 0.0) -> None:
+        """Has a viewer act, so much later; beyond the bound it is counted as `not started` instead."""
+        if self.under_way >= _MOST_UNDER_WAY:
+            self.tally["not started"] += 1
+            return
+        act = Act(event, self._clock.wall() + delay_seconds)
+        self._later(delay_seconds, _Step(workspace, item, attempt=1, is_rendered=True, act=act))
+
     def _later(self, seconds: float, step: _Step) -> None:
         number = next(self._numbers)
         self._timers[number] = asyncio.get_running_loop().call_later(seconds, self._due, number, step)
@@ -176,26 +147,35 @@ class Journeys:
             self.tally["lost"] += 1
         elif step.mishap is not None and step.mishap.act == "delay":
             self._later(step.mishap.delay_seconds, replace(step, mishap=None))
-        elif step.workspace.callback:
-            # There is room: `begin` bounds what is under way.
-            self._calls.put_nowait((step, step.workspace.callback))
+        elif callback := step.workspace.callback if step.act is None else step.workspace.viewer:
+            # There is room: `begin` and `act` bound what is under way.
+            self._calls.put_nowait((step, callback))
 
     async def _make_calls(self, session: aiohttp.ClientSession) -> None:
         while True:
             step, callback = await self._calls.get()
             status = await _call(session, callback, step, self._tokens)
+            event = None if step.act is None else step.act.event
             self.made.append(
-                CallbackMade(self._clock.wall(), step.workspace.id, step.item.id, step.attempt, status)
+                CallbackMade(self._clock.wall(), step.workspace.id, step.item.id, step.attempt, status, event)
             )
-            self.tally["no answer" if status is None else str(status)] += 1
+            told_of = "" if step.act is None else "viewer "
+            self.tally[told_of + ("no answer" if status is None else str(status))] += 1
             if status is not None and 200 <= status < 300:
-                self.tally["delivered"] += 1
-                if step.mishap is not None:  # the only one that comes so far is a repeat
-                    self._later(0.0, replace(step, mishap=None))
+                self.tally[f"{told_of}delivered"] += 1
+                self._go_on(step)
             elif step.attempt < _CALLS:
                 self._later(self._settings.callback_retry_seconds, replace(step, attempt=step.attempt + 1))
             else:
-                self.tally["given up"] += 1
+                self.tally[f"{told_of}given up"] += 1
+
+    def _go_on(self, step: _Step) -> None:
+        """What follows a call that was answered 2xx."""
+        if step.mishap is not None:  # the only one that comes so far is a repeat
+            self._later(0.0, replace(step, mishap=None))
+        elif step.act is None:
+            for viewing in self._viewings.take_all(step.workspace.id, step.item.id):
+                self.act(step.workspace, step.item, viewing.event, viewing.delay_seconds)
 
 
 async def _call(
@@ -223,12 +203,8 @@ async def _request(
     async with session.request(
         callback.method,
         callback.url.replace("{workspace_id}", workspace),
-        json=links(workspace, key).callback(key),
+        json=links(workspace, key).callback(key) if step.act is None else step.act.body(key),
         headers=headers,
         allow_redirects=False,
     ) as response:
         return response.status
-
-
-def _uuid(name: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))

@@ -33,7 +33,7 @@ class TokenClient:
 @with_config(_EXACTLY)
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """The request that a journey makes when the video is ready.
+    """The request that a journey makes when the video is ready, or when a viewer acts.
 
     `url` may hold `{workspace_id}`. `headers` carry the authorization, see `bearer` and `basic`; they are never shown.
     With `oauth2` it is an access token, which is fetched when it is needed.
@@ -70,7 +70,7 @@ class OAuthClient:
 class WorkspaceSettings:
     """One workspace of SEEN: any of `tokens` opens it, and what is issued to any of `clients` does for a while.
 
-    Without a `callback` its journeys end in silence.
+    Without a `callback` its journeys end in silence; `viewer` is called when a viewer acts, after that.
     """
 
     id: str
@@ -78,6 +78,7 @@ class WorkspaceSettings:
     clients: tuple[OAuthClient, ...] = ()
     quota: Quota = Quota()
     callback: Callback | None = None
+    viewer: Callback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ class Workspace:
         self.clients = settings.clients
         self.issued: dict[str, float] = {}
         self.callback = settings.callback
+        self.viewer = settings.viewer
         self.quota = settings.quota
         self.window = SlidingWindow(settings.quota.per_seconds)
         self.items: dict[str, Item] = {}
