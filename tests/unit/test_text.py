@@ -87,6 +87,8 @@ def test_links_become_absolute(link: str, url: str) -> None:
         "https://a.io\\@b.io/v",
         "java\tscript:alert(1)",
         "a.io/v\n1",
+        "https://a.io/v\t1",
+        "https://a.io/v\x7f",
         "not a link",
         "http\u017f://a.io/v",
     ],

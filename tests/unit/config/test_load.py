@@ -53,6 +53,15 @@ def test_one_topic_can_be_named_and_the_others_keep_their_defaults(folder: Folde
     assert (topics.videos, topics.outcomes) == ("films", "seen.acme.outcomes")
 
 
+def test_viewer_events_are_taken_where_a_topic_for_them_is_named(folder: Folder, workspace: str) -> None:
+    text = workspace + "topics: {viewers: watched}\nviewers: {fields: {id: who.id}}\n"
+    config = the_workspace(loaded(folder(acme=text)))
+    assert config.viewers.fields.model_dump() == {"event": "event", "id": "who.id"}
+    results = {"seen.acme.videos", "seen.acme.outcomes", "seen.acme.dead-letters"}
+    assert config.topics.written() == {*results, "watched"}
+    assert config.topics.model_copy(update={"viewers": None}).written() == results
+
+
 def test_the_limit_and_address_default_to_what_seen_documents(folder: Folder) -> None:
     seen = the_workspace(loaded(folder())).seen
     assert (seen.base_url, seen.quota.requests, seen.quota.per_seconds) == ("https://next.seen.io", 100, 10)
