@@ -1,7 +1,8 @@
 """Callbacks → Kafka.
 
-Read in this order: `listener` (the HTTP server), `callbackendpoint` (one call), `auth` (who calls), `callback` and
-`viewer` (what it says), `reading` (as what), `door` (what becomes of it), `durable` (Kafka or the spool, and from there into Kafka), `answer`.
+Read in this order: `listener` (the HTTP server), `callbackendpoint` (one call), `auth` (who calls), `door` (what becomes
+of it), `callback` and `viewer` (what it says), `reading` (what both are read as), `durable` (Kafka or the spool, and from
+there into Kafka), `answer`.
 
     spool.py, spoolfile.py, spoolfolder.py  the disk: asynchronously, its rows, SQLite
     tokens.py, jwks.py, keyset.py           access tokens: ours, and those of somebody else's server with its public keys

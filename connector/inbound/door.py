@@ -81,7 +81,7 @@ class Taken:
 class Intake:
     """What a workspace does with bodies of one kind: what `read` makes of them at a time, in Unix seconds, goes to `topic`.
 
-    `count` is told the kind of each event that was published.
+    `count` is told the label of each event that was published.
     """
 
     read: Callable[[bytes, float], Legible | Unintelligible]
@@ -102,7 +102,7 @@ class Intake:
             except PublishRefused as refusal:
                 found = Unintelligible(Reason.CALLBACK_TOO_LARGE, str(refusal), found.id)
             else:
-                self.count(found.kind)
+                self.count(found.counted_as)
                 return Taken(durability, found.id)
         refused = RefusedCallback(
             body=body,

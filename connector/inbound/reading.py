@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Legible:
-    """A body that became an event, `message`. `kind` is what it is counted as; `id` is None where there is none."""
+    """A body that became an event, `message`. `counted_as` is its label in the metrics; `id` is None where there is none."""
 
     message: Message
-    kind: str
+    counted_as: str
     id: str | None
 
 

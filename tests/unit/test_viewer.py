@@ -133,5 +133,5 @@ def test_every_body_is_published_whole_or_is_no_json(body: bytes) -> None:
             orjson.loads(body)
     else:
         assert found.message.value == body
-        assert found.kind in set(ViewerAct)
+        assert found.counted_as in set(ViewerAct)
         assert found.message.key == (found.id.encode() if found.id else None)
