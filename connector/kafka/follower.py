@@ -67,8 +67,9 @@ class Follower:
             async with asyncio.timeout(START_SECONDS):
                 # Not a subscription: without a group, that begins anew with all of them whenever a partition is added.
                 consumer.assign(partitions)
-                found = await consumer.offsets_for_times(dict.fromkeys(partitions, int(since * 1000)))
+                # The ends first: what is written between the two answers lies behind them, and is read.
                 self._ends = await consumer.end_offsets(partitions)
+                found = await consumer.offsets_for_times(dict.fromkeys(partitions, int(since * 1000)))
         except (KafkaError, TimeoutError) as error:
             raise KafkaUnavailable(f"{self._what}: {type(error).__name__}") from error
         self._fetcher = Fetcher(consumer, self._topics[0])

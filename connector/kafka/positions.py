@@ -89,8 +89,9 @@ class Positions:
         consumer, start = self._consumer, self._starts[partition.topic]
         if start == _EARLIEST:
             return int((await consumer.beginning_offsets([partition]))[partition])
-        if start != _LATEST:
-            found = (await consumer.offsets_for_times({partition: int(float(start) * 1000)}))[partition]
-            if found is not None:
-                return int(found.offset)
-        return int((await consumer.end_offsets([partition]))[partition])
+        # The end first: what is written between the two answers is younger than the start, and lies behind that end.
+        end = int((await consumer.end_offsets([partition]))[partition])
+        if start == _LATEST:
+            return end
+        found = (await consumer.offsets_for_times({partition: int(float(start) * 1000)}))[partition]
+        return end if found is None else int(found.offset)

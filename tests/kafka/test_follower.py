@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from connector.errors import ConsumerStalled, KafkaUnavailable, TopicsMissing
@@ -92,6 +92,27 @@ async def test_empty_topics_are_read_to_their_ends_at_once(kafka: str, prefix: s
     async with following(kafka, [f"{prefix}a", f"{prefix}b"]) as follower:
         assert await follower.arrived()
         assert await follower.poll(0.1) == []
+
+
+@pytest.mark.parametrize("answer", ["offsets_for_times", "end_offsets"])
+async def test_regression_what_is_written_while_it_starts_is_read(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    topic = f"{prefix}new"
+    await create(kafka, topic)
+    original = getattr(AIOKafkaConsumer, answer)
+
+    async def answers_and_then_somebody_writes(self: AIOKafkaConsumer, *about: Any) -> Any:
+        found = await original(self, *about)
+        await write(kafka, topic, NOW_MS)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AIOKafkaConsumer, answer, answers_and_then_somebody_writes)
+        async with following(kafka, [topic], NOW_MS - 1000) as follower:
+            patch.undo()
+            await follower.aim()
+            assert times(await read(follower)) == [NOW_MS]
 
 
 async def test_while_it_is_behind_no_partition_is_read_far_ahead_of_another(kafka: str, prefix: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
@@ -163,6 +163,31 @@ async def test_a_topic_without_a_commit_is_read_from_where_its_source_says(
     async with reading(source, owner):
         await eventually(lambda: owner.next.get(Partition(topic, 0)) == 3, "the end is reached", 30)
     assert [record.offset for record in owner.read] == expected
+
+
+@pytest.mark.parametrize("answer", ["offsets_for_times", "end_offsets"])
+async def test_regression_what_is_written_while_a_start_by_time_is_looked_for_is_read(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    connection, topic = KafkaConnection(kafka), f"{prefix}events"
+    await prepare_topics(connection, [topic], NewTopics(1, -1))
+    original = getattr(AIOKafkaConsumer, answer)
+
+    async def answers_and_then_somebody_writes(self: AIOKafkaConsumer, *about: Any) -> Any:
+        found = await original(self, *about)
+        await write_records(connection, topic, [Message(None, b"{}")], seconds=10)
+        return found
+
+    owner = Owner()
+    source = KafkaSource(connection, source_settings(f"{prefix}group", topic, "1700000000"))
+    with monkeypatch.context() as patch:
+        patch.setattr(AIOKafkaConsumer, answer, answers_and_then_somebody_writes)
+        async with reading(source, owner):
+            await eventually(lambda: owner.epochs == 1, "it begins", 30)
+            patch.undo()
+            await write_records(connection, topic, [Message(None, b"{}")], seconds=10)
+            await eventually(lambda: owner.next == {Partition(topic, 0): 2}, "the end is reached", 30)
+    assert [record.offset for record in owner.read] == [0, 1]
 
 
 async def test_regression_a_partition_that_is_added_is_read_from_its_beginning_wherever_the_topic_began(
