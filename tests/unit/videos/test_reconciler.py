@@ -390,6 +390,23 @@ async def test_a_new_owner_asks_for_nothing_that_its_predecessor_published() -> 
         assert [id_ for _, id_ in world.seen.asked] == ["a"]
 
 
+@pytest.mark.parametrize("is_ready_first", [True, False])
+async def test_a_ledger_that_is_rebuilt_joins_a_video_and_its_acceptance_in_either_order(
+    is_ready_first: bool,
+) -> None:
+    # Kafka's client may read either topic first, whatever was written first.
+    world = World()
+    if is_ready_first:
+        world.callback("a")
+    world.accepted("a", ago=1300)
+    if not is_ready_first:
+        world.callback("a")
+    async with world:
+        await asyncio.sleep(60)
+        assert (world.watch.state, world.watch.figures()["pending_videos"]) == ("current", 0)
+        assert world.seen.asked == []
+
+
 async def test_after_a_rebalance_the_ledger_goes_on_once_it_has_read_what_another_wrote_meanwhile() -> None:
     async with World() as world:
         world.seen.answer = lambda id_: shown(id_, "https://p/1")
