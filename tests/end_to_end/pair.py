@@ -164,7 +164,7 @@ class Stage:
         async with AsyncExitStack() as ending:
             replicas = []
             for number, (port, behind) in enumerate(ways):
-                to_kafka = await ending.enter_async_context(Proxy(behind, port))
+                to_kafka = await ending.enter_async_context(Proxy(behind, port=port))
                 to_seen = await ending.enter_async_context(Proxy(URL(self.seen.url).port or 0))
                 deployment = self._deployment(f"{name}-{number}", to_seen, to_kafka)
                 # So many offsets may leave beyond a commit: that would end an owner that is cut off, too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import time
 from contextlib import contextmanager, suppress
@@ -18,16 +19,17 @@ _CHUNK_BYTES = 65_536
 
 
 class Proxy:
-    """Passes every connection to its port on to the port `target` of this machine.
+    """Passes every connection to its port on to one of the ports `targets` of this machine, to each in turn.
 
-    `passed` has the Unix times at which something of a client's was passed on.
+    It does so whether somebody listens there or not, as a load balancer without health checks. `passed` has the Unix times
+    at which something of a client's was passed on.
     """
 
-    def __init__(self, target: int, port: int = 0) -> None:
+    def __init__(self, *targets: int, port: int = 0) -> None:
         """`port` 0: any that is free, known once it listens; not for a proxy that is to refuse, for it may lose that."""
         self.port = port
         self.passed: list[float] = []
-        self._target = target
+        self._targets = itertools.cycle(targets)
         self._server: asyncio.Server | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -99,7 +101,7 @@ class Proxy:
             writer.close()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, on = await asyncio.open_connection("127.0.0.1", self._target)
+        back, on = await asyncio.open_connection("127.0.0.1", next(self._targets))
         ways = [
             asyncio.create_task(self._pass(reader, on, is_clients=True)),
             asyncio.create_task(self._pass(back, writer, is_clients=False)),

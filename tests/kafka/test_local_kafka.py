@@ -104,7 +104,7 @@ async def test_who_comes_through_a_proxy_is_told_to_come_through_it_again(tmp_pa
         addresses = [broker.bootstrap_servers]
         async with AsyncExitStack() as ending:
             for port, behind in broker.proxies:
-                proxy = await ending.enter_async_context(Proxy(behind, port))
+                proxy = await ending.enter_async_context(Proxy(behind, port=port))
                 addresses.append(proxy.address)
             told = [await address_told_at(address) for address in addresses]
     assert told == addresses

@@ -94,6 +94,14 @@ async def test_a_repeated_callback_is_made_twice_and_a_delayed_one_after_others(
     await until(lambda: len(receiver.bodies) == 3)
     await asyncio.sleep(0.2)
     assert [each["id"] for each in receiver.bodies] == ["twice", "twice", "late"]
+    assert emulator.summary()["journeys"] == {
+        "under_way": 0,
+        "rendered": 2,
+        "delayed": 1,
+        "repeated": 1,
+        "200": 3,
+        "delivered": 3,
+    }
 
 
 async def test_a_callback_may_come_before_the_answer_to_its_request(

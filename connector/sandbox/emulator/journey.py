@@ -146,6 +146,7 @@ class Journeys:
         if step.mishap is not None and step.mishap.act == "lose":
             self.tally["lost"] += 1
         elif step.mishap is not None and step.mishap.act == "delay":
+            self.tally["delayed"] += 1
             self._later(step.mishap.delay_seconds, replace(step, mishap=None))
         elif callback := step.workspace.callback if step.act is None else step.workspace.viewer:
             # There is room: `begin` and `act` bound what is under way.
@@ -172,6 +173,7 @@ class Journeys:
     def _go_on(self, step: _Step) -> None:
         """What follows a call that was answered 2xx."""
         if step.mishap is not None:  # the only one that comes so far is a repeat
+            self.tally["repeated"] += 1
             self._later(0.0, replace(step, mishap=None))
         elif step.act is None:
             for viewing in self._viewings.take_all(step.workspace.id, step.item.id):
