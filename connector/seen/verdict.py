@@ -63,7 +63,9 @@ Exchange = Response | NoResponse | NoToken
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video that SEEN shows: one journey output with a player. Links are absolute; `raw` is the output, as JSON."""
+    """A video that SEEN shows: one journey output with a player. Links are absolute; `raw` is the output, as JSON,
+    or `{}` where it nests too deep to be written.
+    """
 
     player_url: str
     thumbnail_url: str | None
@@ -182,7 +184,14 @@ def _video(output: dict[str, Any]) -> Video | None:
     if player is None:
         return None
     thumbnail = _link(output, "motions", "thumbnail")
-    return Video(player, thumbnail, _link(output, "motions", "emailThumbnail"), orjson.dumps(output))
+    return Video(player, thumbnail, _link(output, "motions", "emailThumbnail"), _written(output))
+
+
+def _written(output: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(output)
+    except orjson.JSONEncodeError:  # it is read down to 1,024 levels, and written down to 254
+        return b"{}"
 
 
 def _link(output: dict[str, Any], things: str, name: str) -> str | None:

@@ -71,6 +71,15 @@ def test_each_output_with_a_player_is_a_video_and_its_first_link_counts() -> Non
     assert (found[1].thumbnail_url, found[1].email_thumbnail_url) == (None, None)
 
 
+def test_regression_an_output_that_nests_too_deep_to_be_written_again_is_a_video_all_the_same() -> None:
+    nested = b"[" * 300 + b"]" * 300
+    body = (
+        b'{"id": "12345", "journeyOutputs": [{"players": [{"link": "https://p/1"}], "x": ' + nested + b"}]}"
+    )
+    sighting = sight_videos(Response(200, body), "12345")
+    assert sighting == VideosFound((Video("https://p/1", None, None, b"{}"),))
+
+
 def test_two_outputs_with_the_same_link_are_one_video() -> None:
     assert len(videos(OUTPUT, OUTPUT)) == 1
 
