@@ -4,13 +4,14 @@ Rules:
  1. While it is behind, it reads its partitions in step: none of them more than a minute of records ahead of another, so
     that what belongs together is heard of together, and little must be remembered between.
  2. What it gives at once is bounded.
- 3. It goes on where it has read to. What it cannot follow (positions that retention deleted, partitions that were added,
-    a client that hears nothing) it says: then another one must begin.
+ 3. It goes on where it has read to. What it cannot follow (positions that retention deleted, partitions that came or
+    went, a client that hears nothing) it says: then another one must begin.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ class Follower:
             async with asyncio.timeout(START_SECONDS):
                 # Not a subscription: without a group, that begins anew with all of them whenever a partition is added.
                 consumer.assign(partitions)
-                # The ends first: what is written between the two answers lies behind them, and is read.
+                # The ends first: where nothing is young enough yet, reading begins there, and misses nothing that comes.
                 self._ends = await consumer.end_offsets(partitions)
                 found = await consumer.offsets_for_times(dict.fromkeys(partitions, int(since * 1000)))
         except (KafkaError, TimeoutError) as error:
@@ -103,14 +104,16 @@ class Follower:
         """Notes where the topics end now: `arrived` is about that."""
         consumer, _ = self._started()
         for topic in self._topics:
-            known = consumer.partitions_for_topic(topic) or ()
-            if {TopicPartition(topic, each) for each in known} - self._read_to_ms.keys():
-                raise ConsumerStalled(f"{self._what}: {topic} has more partitions than before")
+            known = consumer.partitions_for_topic(topic)
+            if known and known != {each.partition for each in self._read_to_ms if each.topic == topic}:
+                raise ConsumerStalled(f"{self._what}: {topic} has other partitions than before")
         try:
             async with asyncio.timeout(_CALL_SECONDS):
                 self._ends = await consumer.end_offsets(list(self._read_to_ms))
         except (KafkaError, TimeoutError) as error:
+            self._moved_at = math.inf  # while Kafka is away, silence says nothing
             raise KafkaUnavailable(f"{self._what}: {type(error).__name__}") from error
+        self._moved_at = min(self._moved_at, time.monotonic())
 
     async def arrived(self) -> bool:
         """Whether everything has been given that was there at the last `aim`, or else at the start."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from connector.errors import ConsumerStalled, KafkaUnavailable, TopicsMissing
+from connector.kafka import follower as follower_module
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.follower import Follower
 
@@ -66,6 +68,13 @@ async def read(follower: Follower) -> list[Record]:
     while not await follower.arrived():
         found += await follower.poll(0.2)
     return found
+
+
+async def aim_often(follower: Follower) -> None:
+    """Until it is told something else than that Kafka does not answer; each time asks for the metadata anew."""
+    for _ in range(10):
+        with suppress(KafkaUnavailable):
+            await follower.aim()
 
 
 def times(records: Sequence[Record]) -> list[int]:
@@ -152,8 +161,43 @@ async def test_partitions_that_are_added_are_said_so_that_reading_can_begin_anew
             await admin.create_partitions({topic: NewPartitions(2)})
         assert follower._consumer is not None
         await follower._consumer._client.force_metadata_update()  # else it comes within five minutes
-        with pytest.raises(ConsumerStalled, match="more partitions"):
+        with pytest.raises(ConsumerStalled, match="other partitions"):
             await follower.aim()
+
+
+async def test_regression_partitions_that_are_gone_are_said_so_that_reading_can_begin_anew(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "_CALL_SECONDS", 1.0)
+    topic = f"{prefix}shrinks"
+    await create(kafka, topic, partitions=2)
+    async with following(kafka, [topic]) as follower, administration(kafka) as admin:
+        await follower.aim()
+        await admin.delete_topics([topic])
+        for _ in range(200):
+            if topic not in await admin.list_topics():
+                break
+            await asyncio.sleep(0.05)
+        await create(kafka, topic)
+        with pytest.raises(ConsumerStalled, match="other partitions"):
+            await aim_often(follower)
+
+
+async def test_regression_after_an_outage_it_is_not_taken_for_stalled_because_it_heard_nothing_meanwhile(
+    own_kafka: LocalKafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "STALLED_SECONDS", 3.0)
+    bootstrap = own_kafka.bootstrap_servers
+    await create(bootstrap, f"{prefix}a")
+    async with following(bootstrap, [f"{prefix}a"]) as follower:
+        await own_kafka.stop()
+        with pytest.raises(KafkaUnavailable):
+            await follower.aim()  # takes longer than that
+        await own_kafka.start()
+        await write(bootstrap, f"{prefix}a", NOW_MS)
+        await follower.aim()
+        assert not await follower.arrived()
+        assert times(await read(follower)) == [NOW_MS]
 
 
 async def test_while_the_broker_is_away_nothing_is_read_and_afterwards_it_goes_on(
