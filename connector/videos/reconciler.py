@@ -3,7 +3,7 @@
 Rules:
  1. A look-up leaves only for the workspace's owner, while its lease holds, its ledger is current and SEEN is not suspended:
     asked before the slot is waited for, when it is there, and right before the request is written.
- 2. An answer counts only for an id that is still pending, and an owner that still is one.
+ 2. An answer counts only for an id that is still pending, and an owner that still is one, with a ledger that is current.
  3. What SEEN shows is published with the event ids that the callbacks give; what was published ends in the ledger at once.
  4. "No video" is asked again later. The first such answer to a look-up after `give_up_after_seconds` is reported.
  5. No answer says nothing of the video: the id is asked for again, and all look-ups rest, each time longer. A look-up
@@ -151,9 +151,10 @@ class Reconciler:
             sighting = sight_videos(await self._way.items.get(video_id, slot), video_id)
         seconds = self._clock.monotonic() - sent_at
         self._note(sighting, sent_at, seconds)
-        if sighting.reason is Reason.LEASE_LOST or not self._way.lease.holds(self._clock.monotonic()):
+        holds = self._way.lease.holds(self._clock.monotonic())
+        if sighting.reason is Reason.LEASE_LOST or not (holds and is_current()):
             ledger.put_back(video_id)
-            decision = "dropped: no longer the owner"
+            decision = "dropped: no longer the owner, or not yet again"
         else:
             decision = await self._decide(video_id, sighting, asked_at, ledger)
         log.info(

@@ -444,6 +444,26 @@ async def test_after_a_rebalance_between_two_polls_nothing_is_asked_before_the_t
         assert (world.watch.state, world.seen.asked) == ("rebuilding", [])
 
 
+@pytest.mark.parametrize("answer", [lambda id_: shown(id_, "https://p/1"), shown], ids=["video", "no video"])
+async def test_regression_an_answer_says_nothing_while_what_another_owner_wrote_is_not_read_yet(
+    answer: Callable[[str], Exchange],
+) -> None:
+    async with World() as world:
+        world.seen.seconds = 20
+        world.seen.answer = answer
+        world.accepted("a", ago=1300)
+        await asyncio.sleep(10)
+        assert len(world.seen.asked) == 1
+        world.read_until = len(world.log)
+        world.callback("a")
+        world.ownership = object()  # it was another's, and is ours again
+        await asyncio.sleep(60)
+        assert (len(world.published(READY)), len(world.published(OVERDUE))) == (1, 0)
+        world.read_until = None
+        await asyncio.sleep(60)
+        assert (world.watch.state, len(world.seen.asked)) == ("current", 1)
+
+
 async def test_what_could_not_be_published_is_looked_up_again() -> None:
     for error in (KafkaUnavailable("away"), PublishRefused("too large")):
         async with World() as world:
