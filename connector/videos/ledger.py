@@ -8,7 +8,8 @@ Rules:
  5. Not more than `max_pending` are: beyond it the one that was heard of first is no longer tracked, and counted.
  6. How an id ended is remembered for `horizon_seconds`, of a bounded number of ids. Forgetting one costs a look-up at
     most, which finds the video that was there before: an event with the same id again.
- 7. A ready of an id that nothing was accepted for within `overdue_after_seconds` is unmatched, and counted once.
+ 7. A ready of an id is unmatched, and counted once, where nothing was accepted for it within `overdue_after_seconds` of
+    hearing of it: after an outage of Kafka its callback may be read long after it came, and before its acceptance.
 """
 
 from __future__ import annotations
@@ -83,12 +84,14 @@ class Ledger:
         self._waits = Backoff(
             limits.overdue_after_seconds, max(limits.overdue_after_seconds, _LONGEST_WAIT_SECONDS)
         )
-        self._awaited: dict[str, _Awaited] = {}
+        self._awaited: OrderedDict[str, _Awaited] = OrderedDict()
         self._schedule: list[tuple[float, str]] = []
-        self._due: dict[str, None] = {}
+        # Ordered: the first of a dict that lost many others at its front is slow to find.
+        self._due: OrderedDict[str, None] = OrderedDict()
         self._overdue: set[str] = set()
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
-        self._unheard: dict[str, float] = {}
+        self._unheard: OrderedDict[str, float] = OrderedDict()
+        self._advanced_to = -math.inf
         self.untracked = 0
         self.unmatched = 0
         self.mismatched = 0
@@ -132,7 +135,7 @@ class Ledger:
     def _ready(self, fact: WasReady) -> None:
         known = self._ended.get(fact.id)
         if known is None and fact.id not in self._awaited:
-            self._unheard[fact.id] = fact.at
+            self._unheard[fact.id] = max(fact.at, self._advanced_to)
         found = known.reconciled if known else ()
         if fact.reconciled:
             found = (*found, fact.event_id) if fact.event_id not in found else found
@@ -167,6 +170,7 @@ class Ledger:
 
     def advance(self, now: float) -> None:
         """Notes what has become due, unmatched, or too old to be remembered."""
+        self._advanced_to = now
         while self._schedule and self._schedule[0][0] <= now:
             at, id_ = heapq.heappop(self._schedule)
             awaited = self._awaited.get(id_)
