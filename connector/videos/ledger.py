@@ -141,7 +141,7 @@ class Ledger:
             found = (*found, fact.event_id) if fact.event_id not in found else found
         elif found and fact.event_id not in found:
             self.mismatched += 1
-        self._end(fact.id, _Ended(math.inf, max(fact.at, known.at if known else fact.at), found))
+        self._end(fact.id, _Ended(math.inf, fact.at, found))
 
     def _reported(self, fact: WasOverdue) -> None:
         known = self._ended.get(fact.id)
@@ -191,9 +191,7 @@ class Ledger:
         awaited.ask_at = at
         heapq.heappush(self._schedule, (at, id_))
         if len(self._schedule) > 2 * len(self._awaited) + _SPARE_TIMES:
-            self._schedule = [
-                (each.ask_at, id_) for id_, each in self._awaited.items() if each.ask_at < math.inf
-            ]
+            self._schedule = [(each.ask_at, id_) for id_, each in self._awaited.items()]
             heapq.heapify(self._schedule)
 
     # What is to be asked
