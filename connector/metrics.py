@@ -250,7 +250,7 @@ class Metrics:
             "videos_unmatched", "Ids of videos for which no event was accepted.", each
         )
         self.videos_mismatched = self._counter(
-            "videos_mismatched", "Callbacks whose link is not the one that a look-up had found.", each
+            "videos_mismatched", "Callbacks that give another event id than a look-up had given.", each
         )
         self.attempt_seconds = self._histogram("attempt_seconds", "Duration of requests to SEEN.", _SECONDS)
         self.delivery_seconds = self._histogram(
