@@ -201,6 +201,9 @@ class Watch:
 
     def _count(self, ledger: Ledger) -> None:
         counts = (ledger.untracked, ledger.unmatched, ledger.mismatched)
+        if self._ownership() is None:  # whoever is the owner counts it
+            self._counted = counts
+            return
         metrics = self._metrics
         series = (metrics.videos_untracked, metrics.videos_unmatched, metrics.videos_mismatched)
         for counter, count, before in zip(series, counts, self._counted, strict=True):

@@ -335,6 +335,23 @@ async def test_after_a_refusal_the_secret_is_read_anew_before_the_next_look_up()
         assert (len(world.published(READY)), world.seen.renewals) == (1, 1)
 
 
+async def test_regression_who_has_lost_the_workspace_counts_nothing_that_its_successor_counts() -> None:
+    async with World() as world:
+        world.seen.answer = lambda id_: shown(id_, "https://p/1")
+        world.accepted("a")
+        await asyncio.sleep(70)
+        world.lose()
+        await asyncio.sleep(5)
+        world.callback("a", "https://p/2")
+        await asyncio.sleep(10)
+        world.ownership = object()
+        await asyncio.sleep(10)
+        assert world.value("videos_mismatched_total") == 0
+        world.callback("a", "https://p/3")
+        await asyncio.sleep(10)
+        assert world.value("videos_mismatched_total") == 1
+
+
 async def test_a_429_holds_the_quota_and_lowers_what_is_used_of_it() -> None:
     async with World() as world:
         world.seen.answer = lambda _: Response(429, b"", retry_after_seconds=600)
