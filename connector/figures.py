@@ -9,7 +9,7 @@ from connector.types import Priority
 if TYPE_CHECKING:
     from connector.delivery.assignment import Assignment
     from connector.delivery.dispatch import Dispatcher
-    from connector.inbound.spool import Holding
+    from connector.inbound.holding import Holding
     from connector.seen.quota import Quota
 
 

@@ -4,7 +4,8 @@ Read in this order: `listener` (the HTTP server), `callbackendpoint` (one call),
 of it), `callback` and `viewer` (what it says), `reading` (what both are read as), `durable` (Kafka or the spool, and from
 there into Kafka), `answer`.
 
-    spool.py, spoolfile.py, spoolfolder.py  the disk: asynchronously, its rows, SQLite
+    spool.py, holding.py                    the disk, asynchronously, and what is known of its content
+    spoolfile.py, spoolfolder.py            its rows, SQLite
     tokens.py, jwks.py, keyset.py           access tokens: ours, and those of somebody else's server with its public keys
     tokenendpoint.py, grants.py             where SEEN fetches ours
     slowing.py, attempts.py, peers.py       wrong secrets are answered late, by address

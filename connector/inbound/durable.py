@@ -4,7 +4,7 @@ Rules:
  1. Messages of one key are decided one after the other, in the order in which they came; so none overtakes another.
  2. While the spool holds anything of a key, new messages of that key join it. While Kafka is away for a topic, all do that
     are for that topic: nobody waits for a limit that will run out.
- 3. The drain publishes each key's messages one at a time, oldest first, and deletes them only when Kafka has acknowledged
+ 3. The drain publishes each key's messages one at a time, oldest first, and forgets them only when Kafka has acknowledged
     them. A message that is published and not yet deleted when the process dies is published again.
  4. A message without a key has no order.
 """
@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -132,6 +131,7 @@ class DurablePublisher:
             return await self._round()
         except SpoolUnavailable as error:
             self._why = str(error)
+            self._away.clear()  # what cannot be read cannot show that Kafka is back
         except Exception as error:  # isolation: a bug here must not end the other workspaces
             self._why = f"died of {type(error).__name__}"
             log.error("spool_drain_died", workspace=self._grave.workspace, exc_info=error)
@@ -155,7 +155,7 @@ class DurablePublisher:
         return count
 
     async def _moved(self, rows: list[Row]) -> list[Row]:
-        """Publishes `rows`, each key's in their order, and deletes those that Kafka has: these are the answer."""
+        """Publishes `rows`, each key's in their order, and forgets those that Kafka has: these are the answer."""
         courses: dict[object, list[Row]] = {}
         for row in rows:
             key = row.waiting.message.key
@@ -167,7 +167,7 @@ class DurablePublisher:
                     group.create_task(self._move_in_order(course, moved))
         finally:
             if moved:
-                await self._forget(moved)
+                await self._spool.forget(self._grave.workspace, moved)
         return moved
 
     async def _move_in_order(self, course: list[Row], moved: list[Row]) -> None:
@@ -193,14 +193,3 @@ class DurablePublisher:
                 received_at=waiting.spooled_at,
             )
             await bury(self._kafka, self._grave, callback)
-
-    async def _forget(self, rows: list[Row]) -> None:
-        """Deletes what Kafka has; until that is done nothing else is published, for it would be published again."""
-        for failures in itertools.count(1):
-            try:
-                await self._spool.delete(self._grave.workspace, rows)
-                break
-            except SpoolUnavailable:
-                if self._finishing.is_set():
-                    raise
-            await wait_for_event(self._finishing, _WAITS.ceiling(failures))

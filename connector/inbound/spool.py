@@ -6,12 +6,14 @@ Rules:
  3. Each workspace has an equal share of the bytes, so that none can close the door to another's callbacks.
  4. What is known of the content in memory does not grow with it: counts for a fixed number of lanes. Keys of one lane are
     taken for one key, which costs nothing but a detour over the disk.
+ 5. What Kafka has is forgotten at once, also where the disk cannot delete it, as when it is full. It is deleted when the disk
+    can, and until then remembered by its number; only a restart before that brings it again.
+ 6. A disk that failed is tried until it works: nothing else may come to be written that would show that it does.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +21,8 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from connector.errors import SpoolUnavailable
-from connector.inbound.spoolfile import BATCH_BYTES, SpoolFile, Waiting
+from connector.inbound.holding import Holding
+from connector.inbound.spoolfile import BATCH_BYTES, BATCH_ROWS, SpoolFile, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -33,54 +36,8 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-_LANES = 4_096
 _USUAL_BYTES = 65_536
-
-
-class Holding:
-    """What the spool holds of one workspace: `callbacks`, their `bytes` on the disk, when the `oldest` was spooled."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self.oldest: float | None = None
-        self._topics: Counter[str] = Counter()
-        self._lanes = [0] * _LANES
-
-    @property
-    def callbacks(self) -> int:
-        """How many there are."""
-        return self._topics.total()
-
-    @property
-    def topics(self) -> list[str]:
-        """The topics that they are for."""
-        return [topic for topic, callbacks in self._topics.items() if callbacks]
-
-    def has_topic(self, topic: str) -> bool:
-        """Whether there is one for this topic."""
-        return self._topics[topic] > 0
-
-    def may_have(self, topic: str, key: bytes) -> bool:
-        """False only if there is none of this key."""
-        return self._lanes[_lane(topic, key)] > 0
-
-    def add(self, waiting: Waiting) -> None:
-        """Counts one more."""
-        self._change(waiting, 1)
-        if self.oldest is None:
-            self.oldest = waiting.spooled_at
-
-    def remove(self, waiting: Waiting) -> None:
-        """Counts one less. Whoever knows which is the oldest now says it."""
-        self._change(waiting, -1)
-        if not self.callbacks:
-            self.oldest = None
-
-    def _change(self, waiting: Waiting, sign: int) -> None:
-        self.bytes += sign * waiting.cost
-        self._topics[waiting.topic] += sign
-        if waiting.message.key is not None:
-            self._lanes[_lane(waiting.topic, waiting.message.key)] += sign
+_TRY_AGAIN_SECONDS = 5.0  # a disk that failed
 
 
 class Spool:
@@ -98,6 +55,8 @@ class Spool:
         self._failure: str | None = "not open yet"
         self._arrived: list[tuple[Waiting, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._published: dict[int, tuple[Holding, int]] = {}  # by number: not deleted yet; and the bytes
+        self._mender: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
 
     async def open(self) -> None:
@@ -119,6 +78,9 @@ class Spool:
         """Writes what has arrived, and closes the database."""
         if self._writer is not None:
             await asyncio.wait([self._writer])
+        if self._mender is not None:
+            self._mender.cancel()
+            await asyncio.wait([self._mender])
         self._failure = "closed"
         try:
             await self._in_thread(self._file.close)
@@ -182,19 +144,35 @@ class Spool:
         await done
 
     async def batch(self, workspace: str, topic: str, after: int) -> list[Row]:
-        """As `SpoolFile.batch`."""
-        return await self._in_thread(self._file.batch, workspace, topic, after)
+        """As `SpoolFile.batch`, without what was forgotten."""
+        while rows := await self._in_thread(self._file.batch, workspace, topic, after):
+            if waiting := [row for row in rows if row.number not in self._published]:
+                return waiting
+            after = rows[-1].number
+        return []
 
-    async def delete(self, workspace: str, rows: Sequence[Row]) -> None:
-        """Forgets rows of one workspace that Kafka has acknowledged. Raises SpoolUnavailable."""
-        await self._tried(self._file.delete, [row.number for row in rows])
+    async def forget(self, workspace: str, rows: Sequence[Row]) -> None:
+        """Forgets rows of one workspace that Kafka has acknowledged, and deletes them: now, or as soon as the disk can."""
         holding = self._holdings[workspace]
-        for row in rows:
-            holding.remove(row.waiting)
+        numbers = [row.number for row in rows]
+        self._published |= {row.number: (holding, row.waiting.cost) for row in rows}
+        try:
+            with suppress(SpoolUnavailable):
+                await self._delete(numbers)
+        finally:
+            for row in rows:
+                holding.remove(row.waiting)
         with suppress(SpoolUnavailable):  # a figure for people, no more
             oldest = await self._in_thread(self._file.oldest, workspace, holding.topics)
             # What is counted and not written yet is as old as this moment.
             holding.oldest = self._clock.wall() if oldest is None and holding.callbacks else oldest
+
+    async def _delete(self, numbers: Sequence[int]) -> None:
+        await self._tried(self._file.delete, numbers)
+        for number in numbers:
+            if (counted := self._published.pop(number, None)) is not None:  # None: deleted twice at once
+                holding, cost = counted
+                holding.bytes -= cost
 
     async def _write(self) -> None:
         while self._arrived:
@@ -203,7 +181,9 @@ class Spool:
                 await self._tried(self._file.append, [waiting for waiting, _ in batch])
             except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
                 for waiting, done in batch:
-                    self._holdings[waiting.workspace].remove(waiting)
+                    holding = self._holdings[waiting.workspace]
+                    holding.remove(waiting)
+                    holding.bytes -= waiting.cost
                     if not done.done():
                         done.set_exception(error)
             else:
@@ -227,8 +207,19 @@ class Spool:
         except SpoolUnavailable as error:
             self._failure = str(error)
             log.error("spool_failed", why=self._failure)
+            if self._mender is None or self._mender.done():
+                self._mender = asyncio.create_task(self._mend(), name="spool: mend")
             raise
         self._failure = None
+
+    async def _mend(self) -> None:
+        """Tries the disk until it works and all that Kafka has is deleted."""
+        while self._failure is not None or self._published:
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            with suppress(SpoolUnavailable):
+                await self._tried(self._file.probe)
+                while numbers := list(self._published)[:BATCH_ROWS]:
+                    await self._delete(numbers)
 
     def _count(self) -> None:
         """Takes stock. Nothing else is done meanwhile."""
@@ -239,7 +230,3 @@ class Spool:
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
-
-
-def _lane(topic: str, key: bytes) -> int:
-    return hash((topic, key)) % _LANES

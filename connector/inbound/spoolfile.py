@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import orjson
 
 from connector.errors import SpoolUnavailable
-from connector.inbound.spoolfolder import PAGE_BYTES, damaged_databases, lock, open_database, primary_code
+from connector.inbound.spoolfolder import (
+    PAGE_BYTES,
+    damaged_databases,
+    files,
+    lock,
+    open_database,
+    primary_code,
+    touch,
+)
 from connector.types import Message
 
 if TYPE_CHECKING:
@@ -69,6 +77,7 @@ class SpoolFile:
         self._max_bytes = max_bytes
         self._lock: int | None = None
         self._database: sqlite3.Connection | None = None
+        self._files: tuple[int, ...] = ()
 
     def open(self) -> str | None:
         """Locks the folder and opens the database, a new one where there is none.
@@ -80,6 +89,7 @@ class SpoolFile:
             self._lock = lock(self._directory)
             try:
                 self._database, damage = open_database(self._directory, self._max_bytes)
+                self._files = files(self._directory)
             except BaseException:
                 self.close()
                 raise
@@ -122,6 +132,11 @@ class SpoolFile:
         """Deletes rows; those that are gone already do not matter."""
         with _told(), self._transaction() as database:
             database.executemany("DELETE FROM callbacks WHERE number = ?", [(number,) for number in numbers])
+
+    def probe(self) -> None:
+        """Writes, and changes nothing: returns if the disk takes what is written."""
+        with _told(), self._transaction() as database:
+            touch(database)
 
     def batch(self, workspace: str, topic: str, after: int) -> list[Row]:
         """The oldest rows with a number beyond `after`: at most `BATCH_ROWS`, and about `BATCH_BYTES`."""
@@ -173,6 +188,10 @@ class SpoolFile:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         database = self._connected()
+        if (
+            files(self._directory) != self._files
+        ):  # what is synced to a file without a name is lost with the process
+            raise SpoolUnavailable("the disk: the database was moved or replaced")
         database.execute("BEGIN IMMEDIATE")
         try:
             yield database

@@ -4,7 +4,8 @@ Rules:
  1. A commit is on the disk when it returns: a write-ahead log with synchronous=FULL, which syncs at each commit.
  2. One process at a time: a lock on the folder, which the kernel takes away from a process that ends, however it ends.
  3. The database never grows beyond its limit; its write-ahead log adds a few MiB.
- 4. A database that is damaged is set aside under another name, with all that it holds, and never deleted.
+ 4. Nothing is written into a database that was deleted, moved or replaced meanwhile: the next start would not find it.
+ 5. A database that is damaged is set aside under another name, with all that it holds, and never deleted.
 """
 
 from __future__ import annotations
@@ -75,6 +76,16 @@ def open_database(directory: Path, max_bytes: int) -> tuple[sqlite3.Connection, 
 def damaged_databases(directory: Path) -> list[str]:
     """Those that were set aside, now or earlier, and that nobody has moved away yet."""
     return sorted(str(path) for path in directory.glob(f"{DAMAGED}*.db"))
+
+
+def files(directory: Path) -> tuple[int, ...]:
+    """Which files the database is in now. Raises OSError where one has been deleted."""
+    return tuple((directory / f"{FILE}{suffix}").stat().st_ino for suffix in ("", "-wal"))
+
+
+def touch(database: sqlite3.Connection) -> None:
+    """Has the transaction under way write a page, which stays as it is."""
+    database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
 
 def primary_code(error: sqlite3.Error) -> int:

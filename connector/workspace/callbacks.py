@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from connector.config.model import WorkspaceConfig
     from connector.inbound.door import Durability, Kind, Publisher
-    from connector.inbound.spool import Holding
+    from connector.inbound.holding import Holding
     from connector.kafka.connection import KafkaConnection
     from connector.metrics import WorkspaceMetrics
     from connector.types import Message

@@ -17,7 +17,7 @@ from connector.clock import SystemClock
 from connector.deadletter import PREFIX
 from connector.delivery.backoff import Backoff
 from connector.errors import KafkaUnavailable, PublishRefused, SpoolUnavailable
-from connector.inbound import durable
+from connector.inbound import durable, spool
 from connector.inbound.door import Grave
 from connector.inbound.durable import DurablePublisher
 from connector.inbound.spool import Spool
@@ -330,27 +330,82 @@ async def test_a_callback_is_deleted_only_after_the_acknowledgement(tmp_path: Pa
         assert await process.spool.batch("acme", VIDEOS, 0) == []
 
 
-async def test_what_kafka_has_and_the_disk_cannot_delete_is_not_published_again(
+def refuse(*_: object) -> None:
+    raise SpoolUnavailable("it is full, or its disk is")
+
+
+async def test_regression_a_disk_that_is_full_when_kafka_is_back_holds_nothing_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nothing can be deleted on a full disk: the drain waited for that after its first batch, and the door was closed."""
+    monkeypatch.setattr(spool, "_TRY_AGAIN_SECONDS", 0.001)
+    kafka = Kafka()
+    kafka.mode = "broken"
+    count = 2 * BATCH_ROWS + 5
+    async with running(tmp_path, kafka, draining=False) as process:
+        for number in range(count):
+            await process.call(number, b"%d" % (number % 7))
+        held = process.holding.bytes
+        kafka.mode = "well"
+        with monkeypatch.context() as full:
+            full.setattr(SpoolFile, "append", refuse)
+            full.setattr(SpoolFile, "delete", refuse)
+            full.setattr(SpoolFile, "probe", refuse)
+            process.drain()
+            await process.drained()
+            assert await process.call(count, b"3") == "published"
+            assert process.holding.bytes == held  # they are on the disk, and count against the share
+            assert process.holding.oldest is None
+            assert process.spool.failure == "it is full, or its disk is"
+        await eventually(lambda: process.holding.bytes == 0, "all is deleted when there is room", 10)
+        assert process.spool.failure is None
+    assert sorted(kafka.values(), key=int) == [b"%d" % number for number in range(count + 1)]
+    async with running(tmp_path, kafka, draining=False) as process:
+        assert process.holding.callbacks == 0
+
+
+async def test_regression_a_disk_that_cannot_be_read_does_not_close_the_direct_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds cannot be drained, so nothing showed that Kafka was back: callbacks of all keys were refused."""
     kafka = Kafka()
     kafka.mode = "broken"
     async with running(tmp_path, kafka, draining=False) as process:
         await process.call(1)
         kafka.mode = "well"
-        failures = 0
+        monkeypatch.setattr(SpoolFile, "append", refuse)
+        monkeypatch.setattr(SpoolFile, "batch", refuse)
+        assert await process.publisher._tried_round() == 0
+        assert await process.call(2, b"another") == "published"
+        with pytest.raises(SpoolUnavailable):
+            await process.call(3)  # of its key there is one on the disk
 
-        def fail(*_: object) -> None:
-            nonlocal failures
-            failures += 1
-            raise SpoolUnavailable("the disk: full")
 
-        with monkeypatch.context() as broken:
-            broken.setattr(SpoolFile, "delete", fail)
-            process.drain()
-            await eventually(lambda: failures >= 5, "the deletion is tried again", 10)
-        await process.drained()
-    assert kafka.values() == [b"1"]
+async def test_regression_a_drain_ends_when_it_is_cancelled_although_the_disk_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka, draining=False) as process:
+        await process.call(1, b"a")
+        await process.call(2, b"b")
+        kafka.mode = "well"
+        monkeypatch.setattr(SpoolFile, "delete", refuse)
+        hangs = asyncio.Event()
+
+        async def publish(topic: str, message: Message) -> Durability:
+            if message.key == b"b":
+                hangs.set()
+                await asyncio.Event().wait()
+            return await Kafka.publish(kafka, topic, message)
+
+        monkeypatch.setattr(kafka, "publish", publish)
+        drain = asyncio.create_task(process.publisher.drain())
+        await hangs.wait()
+        await eventually(lambda: bool(kafka.landed), "the first is in Kafka", 10)
+        drain.cancel()
+        _, late = await asyncio.wait([drain], timeout=5)
+        assert not late
 
 
 async def test_a_callback_whose_caller_went_away_while_it_was_written_is_drained_all_the_same(

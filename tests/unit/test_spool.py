@@ -17,11 +17,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from connector.errors import SpoolUnavailable
+from connector.inbound import spool as spool_module
 from connector.inbound.spool import Spool
 from connector.inbound.spoolfile import SpoolFile, Waiting
 from connector.inbound.spoolfolder import FILE
 from connector.testing import FakeClock
 from connector.types import Message
+from tests.end_to_end.deployment import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -94,10 +96,10 @@ async def test_what_it_holds_is_counted_through_appends_deletions_and_a_restart(
         )
         assert acme.may_have(TOPIC, b"a")
         assert not acme.may_have("letters", b"a")
-        await spool.delete("acme", await spool.batch("acme", TOPIC, 0))
+        await spool.forget("acme", await spool.batch("acme", TOPIC, 0))
         assert (acme.callbacks, acme.oldest, acme.topics) == (1, 1005, ["letters"])
         assert not acme.may_have(TOPIC, b"a")
-        await spool.delete("acme", await spool.batch("acme", "letters", 0))
+        await spool.forget("acme", await spool.batch("acme", "letters", 0))
         assert (acme.callbacks, acme.bytes, acme.oldest, acme.topics) == (0, 0, None, [])
 
 
@@ -173,6 +175,42 @@ async def test_a_disk_that_fails_is_said_to_the_caller_and_until_it_works_again(
             message(1),
             message(3),
         ]
+
+
+async def test_regression_a_disk_that_failed_is_tried_until_it_works_although_nothing_is_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was held to be broken until the next callback came, and readiness kept that one away."""
+    monkeypatch.setattr(spool_module, "_TRY_AGAIN_SECONDS", 0.001)
+    tries = 0
+
+    def fail(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise SpoolUnavailable("the disk: broken")
+
+    async with opened(tmp_path) as spool:
+        with monkeypatch.context() as broken:
+            broken.setattr(SpoolFile, "append", fail)
+            broken.setattr(SpoolFile, "probe", fail)
+            with pytest.raises(SpoolUnavailable):
+                await spool.append("acme", TOPIC, message(1))
+            await eventually(lambda: tries >= 4, "it is tried again and again", 10)
+            assert spool.failure == "the disk: broken"
+        await eventually(lambda: spool.failure is None, "it is seen that the disk works", 10)
+
+
+async def test_a_disk_that_is_tried_again_does_not_keep_the_spool_from_closing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise SpoolUnavailable("the disk: broken")
+
+    monkeypatch.setattr(SpoolFile, "append", fail)
+    async with asyncio.timeout(2), opened(tmp_path) as spool:
+        with pytest.raises(SpoolUnavailable):
+            await spool.append("acme", TOPIC, message(1))
+    assert spool.failure == "closed"
 
 
 async def test_a_caller_that_goes_away_disturbs_nobody(tmp_path: Path) -> None:

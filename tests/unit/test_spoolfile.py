@@ -21,7 +21,7 @@ from connector.inbound.spoolfolder import DAMAGED, FILE
 from connector.types import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MB = 1_048_576
 TOPIC = "seen.acme.videos"
@@ -255,6 +255,59 @@ def test_nobody_else_can_read_what_callbacks_said(file: SpoolFile, tmp_path: Pat
     file.append([waiting(1)])
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def delete_the_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def delete_the_log(folder: Path) -> None:
+    (folder / f"{FILE}-wal").unlink()
+
+
+def move_it_away(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.mkdir()
+
+
+def put_an_older_one_in_its_place(folder: Path) -> None:
+    shutil.copy(folder / FILE, folder / "copy")
+    (folder / "copy").rename(folder / FILE)
+
+
+@pytest.mark.parametrize(
+    "happens", [delete_the_folder, delete_the_log, move_it_away, put_an_older_one_in_its_place]
+)
+def test_regression_nothing_is_written_where_the_next_start_would_not_find_it(
+    tmp_path: Path, happens: object
+) -> None:
+    assert callable(happens)
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    file = SpoolFile(folder, MB)
+    file.open()
+    file.append([waiting(1)])
+    happens(folder)
+    writes: list[Callable[[], None]] = [
+        lambda: file.append([waiting(2)]),
+        lambda: file.delete([1]),
+        file.probe,
+    ]
+    for write in writes:
+        with pytest.raises(SpoolUnavailable, match="the disk: "):
+            write()
+    assert [row.waiting.spooled_at for row in file.batch("acme", TOPIC, 0)] == [1]  # and it can be saved yet
+    file.close()
+
+
+def test_a_probe_writes_to_the_disk_and_changes_nothing(file: SpoolFile, tmp_path: Path) -> None:
+    file.append([waiting(1)])
+    before = (tmp_path / f"{FILE}-wal").stat().st_size
+    file.probe()
+    assert (tmp_path / f"{FILE}-wal").stat().st_size > before
+    assert [each.spooled_at for each in content(file)] == [1]
+    file.close()
+    assert file.open() is None
 
 
 def damage_the_head(path: Path) -> None:
