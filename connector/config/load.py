@@ -54,8 +54,6 @@ def load(directory: Path, environ: Mapping[str, str]) -> Config:
     connector: _File[ConnectorConfig] | None = None
     if (document := _open(directory / "connector.yaml", environ, problems)) is not None:
         connector = _validated(document, ConnectorConfig, CONNECTOR)
-        if connector.settings is not None:
-            connector.apply(rules.connector_mistakes(connector.settings))
     workspaces = [
         _validated(document, WorkspaceConfig, WORKSPACE)
         for path in _workspace_files(directory / "workspaces", problems)
@@ -63,6 +61,7 @@ def load(directory: Path, environ: Mapping[str, str]) -> Config:
     ]
     _apply_workspace_rules(workspaces)
     if connector is not None and connector.settings is not None:
+        connector.apply(rules.connector_mistakes(connector.settings, len(workspaces)))
         _apply_needs(connector, connector.settings, workspaces)
     files: list[_File[ConnectorConfig] | _File[WorkspaceConfig]] = [
         *([connector] if connector else []),

@@ -38,13 +38,13 @@ class Clash(NamedTuple):
     earlier_location: Location
 
 
-def connector_mistakes(connector: ConnectorConfig) -> Iterator[Mistake]:
-    """Rules of connector.yaml."""
+def connector_mistakes(connector: ConnectorConfig, workspaces: int) -> Iterator[Mistake]:
+    """Rules of connector.yaml, beside so many workspace files."""
     yield from _sasl(connector.kafka)
     yield from _ssl(connector.kafka)
     if connector.admin.port == connector.listener.port != 0:
         yield Mistake(("admin", "port"), "must differ from listener.port")
-    yield from _spool(connector.listener)
+    yield from _spool(connector.listener, workspaces)
 
 
 def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
@@ -89,10 +89,14 @@ def clashes(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
     yield from _same_topic(workspaces)
 
 
-def _spool(listener: ListenerConfig) -> Iterator[Mistake]:
-    """A callback that is taken must fit, with the event that is made of it: it holds the body, and its links again."""
-    if listener.spool.max_bytes < (least := 4 * listener.max_body_bytes):
-        message = f"must be at least {least}, which is four times listener.max_body_bytes"
+def _spool(listener: ListenerConfig, workspaces: int) -> Iterator[Mistake]:
+    """A callback that is taken must fit into its workspace's share, with the event that is made of it: it holds the body,
+    and its links again.
+    """
+    shares = 1 if listener.spool.directory is None else max(1, workspaces)
+    if listener.spool.max_bytes < (least := 4 * listener.max_body_bytes * shares):
+        each = "" if shares == 1 else f" for each of {shares} workspaces"
+        message = f"must be at least {least}, which is four times listener.max_body_bytes{each}"
         yield Mistake(("listener", "spool", "max_bytes"), message)
 
 

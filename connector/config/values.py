@@ -131,9 +131,12 @@ def _is_server(text: str) -> bool:
 
 def _network(value: str) -> str:
     try:
-        return str(ipaddress.ip_network(value))
+        network = ipaddress.ip_network(value)
     except ValueError:
         raise mistake("must be an IP address or network such as 10.0.0.0/8") from None
+    if not network.prefixlen:
+        raise mistake("must not be every address: whoever calls could name any as its own")
+    return str(network)
 
 
 NotEmpty = AfterValidator(_not_empty)

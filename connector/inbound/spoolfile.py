@@ -52,10 +52,11 @@ class Waiting:
         """The most bytes that it takes in the database.
 
         SQLite puts at least one row on a page, and what does not fit there into further pages that it fills: so a row
-        can waste as much as it holds itself, up to a page. The rest is the row's own overhead and its index entry.
+        can waste as much as it holds itself, up to a page, and each further page names the next in 4 bytes. The rest is the
+        row's own overhead and its index entry.
         """
         content = self.message.size + 2 * (len(self.workspace) + len(self.topic))
-        return content + min(content, PAGE_BYTES) + _ROW_OVERHEAD_BYTES
+        return content + min(content, PAGE_BYTES) + content // 1_000 + _ROW_OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)

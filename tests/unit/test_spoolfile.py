@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connector.errors import SpoolUnavailable
@@ -112,12 +112,14 @@ def test_deleted_rows_are_gone_their_numbers_never_come_again_and_the_oldest_is_
 alike = st.integers(0, 9_000).flatmap(lambda size: st.integers(1, 60).map(lambda count: [size] * count))
 
 
+@example(sizes=[4_196_404] * 3)
+@example(sizes=[15_000_000])
 @given(sizes=alike | st.lists(st.integers(0, 20_000), min_size=1, max_size=60))
 def test_what_rows_cost_is_never_less_than_what_they_take(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("spool")
-    file = SpoolFile(folder, 16 * MB)
+    file = SpoolFile(folder, 32 * MB)
     file.open()
     entries = [waiting(number, size=size) for number, size in enumerate(sizes)]
     file.append(entries)
