@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 import urllib.parse
 from collections import deque
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ MIN_LENGTH = 4
 MAX_FILE_BYTES = 65_536
 """A secret file that is longer is refused: it is not the file that was meant."""
 
+_YOUNG_SECONDS = 2.0
+"""A file that changed so lately may change again without its times telling: it is read each time."""
+
 _VALUES_KEPT = 8
 """Of a secret that rotates, so many values stay redacted: answers that quote an old one may still arrive."""
 
@@ -31,17 +35,18 @@ _VALUES_KEPT = 8
 class Secret:
     """A text that never prints: `str`, `repr`, `format` and JSON by way of a model show `***`; pickling is refused.
 
-    A secret that came from a file reads it again at each `reveal`, so that a rotated token needs no restart.
+    A secret that came from a file looks at it at each `reveal`, so that a rotated token needs no restart.
     Raises ValueError, whose message never holds the value, if the text cannot be used as a secret.
     """
 
-    __slots__ = ("_file", "_file_watchers", "_min_length", "_trouble", "_value", "_watchers")
+    __slots__ = ("_file", "_file_watchers", "_min_length", "_state", "_trouble", "_value", "_watchers")
 
     def __init__(self, value: str) -> None:
         _ensure_usable(value, MIN_LENGTH)
         self._value = value
         self._min_length = MIN_LENGTH
         self._file: Path | None = None
+        self._state: tuple[int, ...] | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._trouble: str | None = None
         self._file_watchers: list[Callable[[str | None], None]] = []
@@ -65,23 +70,32 @@ class Secret:
         _ensure_usable(self._value, characters)
 
     def reveal(self) -> str:
-        """The value, for the one place that needs it. Reads a small local file where the secret is in one.
+        """The value, for the one place that needs it. Where the secret is in a file, reads it if it has changed.
 
         A file that has vanished or holds nothing usable leaves the last good value in force: see `watch_file`.
         """
         if self._file is not None:
-            try:
-                fresh = _read(self._file)
-                _ensure_usable(fresh, self._min_length)
-            except ValueError as error:
-                self._note(str(error))
-                return self._value
-            if fresh != self._value:
-                self._value = fresh
-                for watcher in self._watchers:
-                    watcher(fresh)
-            self._note(None)
+            state = _state_of(self._file)
+            if state is None or state != self._state:
+                self._refresh(self._file, state)
+            else:
+                self._note(None)
         return self._value
+
+    def _refresh(self, file: Path, state: tuple[int, ...] | None) -> None:
+        self._state = None
+        try:
+            fresh = _read(file)
+            _ensure_usable(fresh, self._min_length)
+        except ValueError as error:
+            self._note(str(error))
+            return
+        self._state = state
+        if fresh != self._value:
+            self._value = fresh
+            for watcher in self._watchers:
+                watcher(fresh)
+        self._note(None)
 
     def watch(self, watcher: Callable[[str], None]) -> None:
         """Calls `watcher` with the value now, and with each later value before `reveal` hands it out."""
@@ -130,6 +144,17 @@ def _ensure_usable(value: str, min_length: int) -> None:
     else:
         return
     raise ValueError(message)
+
+
+def _state_of(file: Path) -> tuple[int, ...] | None:
+    """What tells the file as it is from what it may become; None where nothing does yet, and where it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    if time.time() - max(found.st_mtime, found.st_ctime) < _YOUNG_SECONDS:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _read(file: Path) -> str:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import os
 import pickle
+import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.config import secrets
 from connector.config.secrets import MASK, MAX_FILE_BYTES, Redactor, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PRINTING = st.characters(categories=("L", "N", "P", "S"), exclude_characters="*")
@@ -102,6 +105,81 @@ def test_a_rotated_file_is_read_again(tmp_path: Path) -> None:
     secret = Secret.from_file(file)
     file.write_text("canary-new\n")
     assert secret.reveal() == "canary-new"
+
+
+def rewrite_in_place(file: Path) -> None:
+    times = file.stat()
+    file.write_text("canary-new")  # as long as the old one
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def swap_the_link(file: Path) -> None:
+    """As Kubernetes does it: the file's name leads to another folder all at once."""
+    (file.parent / "new").mkdir()
+    (file.parent / "new" / "token").write_text("canary-new")
+    (file.parent / "link").symlink_to(file.parent / "new" / "token")
+    (file.parent / "link").rename(file)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that were read, each time that they were."""
+    seen: list[Path] = []
+    read = secrets._read
+
+    def counted(file: Path) -> str:
+        seen.append(file)
+        return read(file)
+
+    monkeypatch.setattr(secrets, "_read", counted)
+    return seen
+
+
+@pytest.mark.parametrize("change", [rewrite_in_place, swap_the_link])
+def test_regression_a_file_is_read_when_it_has_changed_and_not_at_each_call(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reads: list[Path],
+    change: Callable[[Path], None],
+) -> None:
+    """Anybody's request at the token endpoint read the secret files of all workspaces, on the event loop."""
+    monkeypatch.setattr(secrets, "_YOUNG_SECONDS", 0.0)
+    file = tmp_path / "token"
+    file.write_text("canary-old")
+    secret = Secret.from_file(file)
+    for _ in range(5):
+        assert secret.reveal() == "canary-old"
+    assert len(reads) == 2
+    time.sleep(0.02)  # the clock of a file system is coarse
+    change(file)
+    for _ in range(5):
+        assert secret.reveal() == "canary-new"
+    assert len(reads) == 3
+
+
+def test_a_file_that_changed_just_now_is_read_each_time(tmp_path: Path, reads: list[Path]) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary")
+    secret = Secret.from_file(file)
+    for _ in range(5):
+        secret.reveal()
+    assert len(reads) == 6
+
+
+def test_a_file_that_comes_back_unchanged_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_YOUNG_SECONDS", 0.0)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "token").write_text("canary")
+    secret = Secret.from_file(tmp_path / "folder" / "token")
+    told: list[str | None] = []
+    secret.watch_file(told.append)
+    secret.reveal()
+    (tmp_path / "folder").rename(tmp_path / "elsewhere")
+    secret.reveal()
+    (tmp_path / "elsewhere").rename(tmp_path / "folder")
+    for _ in range(3):
+        assert secret.reveal() == "canary"
+    assert told == ["cannot be read: No such file or directory", None]
 
 
 @pytest.mark.parametrize("ruin", ["unlink", "empty", "garbage"])
