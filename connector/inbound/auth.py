@@ -21,15 +21,22 @@ _TOKEN_SCHEMES = frozenset({"bearer", "token"})
 
 
 class Proof(Enum):
-    """What a caller's headers prove. Only `RIGHT` lets it in."""
+    """What a caller's headers prove."""
 
     RIGHT = "right"
+    UNASKED = "unasked"
+    """Nothing is asked for. It says nothing of who calls, so it makes no failure good."""
     WRONG = "wrong"
     """No secret, or a wrong one: one that may be guessing."""
     EXPIRED = "expired"
     """An access token that was right, so nobody guessed."""
     UNVERIFIABLE = "unverifiable"
     """It may be right: what it must be checked with cannot be had."""
+
+    @property
+    def opens(self) -> bool:
+        """Whether the caller is let in."""
+        return self in (Proof.RIGHT, Proof.UNASKED)
 
 
 class Authenticator(Protocol):
@@ -86,8 +93,8 @@ class NoAuth:
     """Everybody may call: for a listener that only SEEN can reach."""
 
     async def check(self, headers: Mapping[str, str]) -> Proof:  # noqa: ARG002 - the protocol's signature
-        """As `Authenticator`: always right."""
-        return Proof.RIGHT
+        """As `Authenticator`: `UNASKED`."""
+        return Proof.UNASKED
 
 
 def basic_pair(authorization: str) -> bytes | None:

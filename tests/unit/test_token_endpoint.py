@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -16,7 +17,7 @@ from joserfc import jws
 from connector.inbound import slowing, tokenendpoint
 from connector.inbound.answer import UNAUTHENTICATED
 from connector.inbound.attempts import FREE
-from connector.inbound.auth import Proof, TokenAuth
+from connector.inbound.auth import NoAuth, Proof, TokenAuth
 from connector.inbound.grants import Client
 from connector.inbound.limits import Limits
 from connector.inbound.listener import Listener
@@ -285,7 +286,7 @@ async def test_an_expired_token_is_answered_like_a_wrong_one_but_slows_nobody(pl
 
 
 async def test_a_token_that_cannot_be_verified_is_to_be_sent_again_and_slows_nobody(place: Place) -> None:
-    place.doors["acme"] = door("acme", Says(Proof.UNVERIFIABLE), place.seen, place.metrics)
+    place.doors["acme"] = replace(place.doors["acme"], authenticator=Says(Proof.UNVERIFIABLE))
     for _ in range(FREE + 3):
         status, body, headers = await place.send("/callbacks/acme", json=VIDEO)
         assert (status, body["code"], headers["Retry-After"]) == (503, "unverifiable", "60")
@@ -333,6 +334,66 @@ async def test_who_asks_without_a_secret_first_is_never_slowed(place: Place) -> 
         assert (await place.ask({"grant_type": "client_credentials"}))[0] == 401
         assert (await place.ask())[0] == 200
     assert place.sample("late_refusals") == 0
+
+
+async def test_regression_calls_to_a_workspace_that_asks_for_nothing_make_no_failure_good(
+    place: Place,
+) -> None:
+    """Whoever guessed at one workspace made up for it by a call to the open one, and was never slowed."""
+    place.doors["open"] = replace(place.doors["cove"], authenticator=NoAuth())
+    for _ in range(FREE + 1):
+        assert (await place.send("/callbacks/open", json=VIDEO))[0] == 200
+        await place.fail(1)
+    assert place.sample("late_refusals") == 1
+
+
+class Asked(Says):
+    """Counts how often it is asked."""
+
+    def __init__(self, proof: Proof) -> None:
+        super().__init__(proof)
+        self.times = 0
+
+    async def check(self, headers: Mapping[str, str]) -> Proof:
+        self.times += 1
+        return await super().check(headers)
+
+
+async def test_regression_an_unknown_workspace_is_checked_as_long_as_one_that_there_is(place: Place) -> None:
+    """An access token took a hundred times as long to be refused where the workspace was there."""
+    asked = {name: Asked(Proof.WRONG) for name in place.doors}
+    for name, authenticator in asked.items():
+        place.doors[name] = replace(place.doors[name], authenticator=authenticator)
+    place.listener._slowing.stop()
+    stand_ins: set[tuple[str, str]] = set()
+    for name in ("nobody", "nowhere"):
+        for path in (f"/callbacks/{name}", f"/callbacks/{name}/viewer"):  # the same for both
+            before = {each: found.times for each, found in asked.items()}
+            for _ in range(4):
+                assert (await place.send(path, json=VIDEO))[0] == 401
+            stand_ins |= {(name, each) for each, found in asked.items() if found.times - before[each] == 4}
+    assert len(stand_ins) == 2
+    for number in range(60):
+        await place.send(f"/callbacks/nobody-{number}", json=VIDEO)
+    assert all(found.times for found in asked.values())
+
+
+@pytest.mark.parametrize("proof", list(Proof))
+async def test_whatever_a_caller_proves_an_unknown_workspace_does_not_open(
+    place: Place, proof: Proof
+) -> None:
+    for name in place.doors:
+        place.doors[name] = replace(place.doors[name], authenticator=Says(proof))
+    for _ in range(FREE + 1):
+        status, body, _ = await place.send("/callbacks/nobody", json=VIDEO)
+        assert (status, orjson.dumps(body)) == (401, UNAUTHENTICATED.body)
+    assert place.sample("late_refusals") == 1
+    assert place.seen.attempts == 0
+
+
+async def test_without_any_workspace_nobody_is_let_in(place: Place) -> None:
+    place.doors.clear()
+    assert (await place.send("/callbacks/acme", json=VIDEO, headers=RIGHT))[0] == 401
 
 
 async def test_a_wrong_client_secret_is_slowed_too(place: Place) -> None:
