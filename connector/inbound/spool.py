@@ -3,7 +3,8 @@
 Rules:
  1. The event loop never waits for the disk: a thread of its own does, one thing after the other.
  2. `append` returns when its callback is on the disk. Callbacks that come while one is written are written together.
- 3. Each workspace has an equal share of the bytes, so that none can close the door to another's callbacks.
+ 3. Each workspace has an equal share of the bytes, so that none can close the door to another's callbacks. What is held of
+    workspaces that are not configured any more is taken off before.
  4. What is known of the content in memory does not grow with it: counts for a fixed number of lanes. Keys of one lane are
     taken for one key, which costs nothing but a detour over the disk.
  5. What Kafka has is forgotten at once, also where the disk cannot delete it, as when it is full. It is deleted when the disk
@@ -47,7 +48,7 @@ class Spool:
         self.max_bytes = max_bytes
         self._directory = directory
         self._file = SpoolFile(directory, max_bytes)
-        self._share = max_bytes // max(1, len(workspaces))
+        self._share = 0
         self._clock = clock
         self._holdings = {name: Holding() for name in workspaces}
         self._foreign: dict[str, Holding] = {}
@@ -66,6 +67,8 @@ class Spool:
         """
         damage = await self._in_thread(self._file.open)
         await self._in_thread(self._count)
+        foreign = sum(each.bytes for each in self._foreign.values())
+        self._share = max(0, self.max_bytes - foreign) // max(1, len(self._holdings))
         self._set_aside = await self._in_thread(self._file.set_aside)
         self._failure = None
         if damage is not None:

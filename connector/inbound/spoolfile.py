@@ -213,7 +213,7 @@ def _told() -> Iterator[None]:
         raise SpoolUnavailable("it is full, or its disk is" if full else f"the disk: {error}") from error
     except OSError as error:
         raise SpoolUnavailable(f"the disk: {error.strerror or type(error).__name__}") from error
-    except orjson.JSONDecodeError as error:
+    except ValueError as error:
         raise SpoolUnavailable("a row of the spool is damaged") from error
 
 

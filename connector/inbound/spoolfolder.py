@@ -147,6 +147,8 @@ def _checked(database: sqlite3.Connection) -> bool:
         raise _DamagedError("it is a database, but not the spool's")
     if version != _SCHEMA_VERSION:
         raise SpoolUnavailable(f"its schema is version {version}; this version knows {_SCHEMA_VERSION}")
+    if _value(database, "SELECT count(*) FROM callbacks WHERE NOT json_valid(CAST(headers AS TEXT))"):
+        raise _DamagedError("it holds rows that cannot be read")
     return False
 
 

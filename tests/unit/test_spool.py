@@ -133,6 +133,23 @@ async def test_a_workspace_that_is_not_configured_keeps_what_is_its_own_and_it_i
         assert len(await spool.batch("bravo", TOPIC, 0)) == 1
 
 
+async def test_regression_what_a_workspace_left_that_is_not_configured_is_taken_off_the_shares(
+    tmp_path: Path,
+) -> None:
+    """The database was full before the shares were, which was taken for a disk that fails, for all workspaces."""
+    async with opened(tmp_path, "acme", "bravo", max_bytes=4 * MB) as spool:
+        await asyncio.gather(*(spool.append("bravo", TOPIC, message(n, 20_000)) for n in range(80)))
+        left = spool.holding("bravo").bytes
+    async with opened(tmp_path, "acme", max_bytes=4 * MB) as spool:
+        calls = [spool.append("acme", TOPIC, message(number, 20_000)) for number in range(200)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        full = f"the spool is full: acme has used its {4 * MB - left} bytes"
+        assert {str(each) for each in results} == {"None", full}
+        assert spool.failure is None
+    async with opened(tmp_path, "coda", max_bytes=MB) as spool:  # and there may be nothing left to share
+        assert not spool.has_room("coda")
+
+
 async def test_a_damaged_database_is_said_until_it_is_moved_away(tmp_path: Path) -> None:
     async with opened(tmp_path) as spool:
         await spool.append("acme", TOPIC, message(1))

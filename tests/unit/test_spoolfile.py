@@ -324,6 +324,13 @@ def cut_in_the_middle(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: 5 * 4096 + 17])
 
 
+def damage_a_row(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("UPDATE callbacks SET headers = ? WHERE number = 7", (b'[["ce_id',))
+    database.commit()
+    database.close()
+
+
 def put_another_in_its_place(path: Path) -> None:
     path.unlink()
     other = sqlite3.connect(path)
@@ -332,7 +339,7 @@ def put_another_in_its_place(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [damage_the_head, damage_a_page, cut_in_the_middle, put_another_in_its_place]
+    "damage", [damage_the_head, damage_a_page, damage_a_row, cut_in_the_middle, put_another_in_its_place]
 )
 def test_a_damaged_database_is_set_aside_whole_and_a_new_one_takes_its_place(
     tmp_path: Path, damage: object
@@ -355,6 +362,14 @@ def test_a_damaged_database_is_set_aside_whole_and_a_new_one_takes_its_place(
     assert file.open() is None
     assert file.set_aside() == [str(aside)]
     file.close()
+
+
+def test_a_row_that_is_damaged_while_it_runs_is_said(file: SpoolFile) -> None:
+    file.append([waiting(1)])
+    assert file._database is not None
+    file._database.execute("UPDATE callbacks SET headers = ?", ('[["ce_id", "\u0100"]]'.encode(),))
+    with pytest.raises(SpoolUnavailable, match="a row of the spool is damaged"):
+        file.batch("acme", TOPIC, 0)
 
 
 def test_a_database_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
