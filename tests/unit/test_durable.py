@@ -138,7 +138,9 @@ steps = st.lists(
         st.tuples(st.just("call"), st.integers(0, 2)),
         st.tuples(st.just("mode"), st.sampled_from(["well", "away", "broken", "deaf"])),
         st.tuples(st.just("turns"), st.sampled_from([1, 3, 20])),
-        st.tuples(st.just("disk"), st.just(0)),
+        st.tuples(st.just("wait"), st.just(0)),
+        st.tuples(st.just("disk"), st.sampled_from([0, 1])),
+        st.tuples(st.just("cancel"), st.integers(0, 20)),
         st.tuples(st.just("kill"), st.just(0)),
     ),
     max_size=40,
@@ -150,10 +152,29 @@ steps = st.lists(
 def test_whatever_was_answered_lands_and_in_the_order_of_its_key(
     tmp_path_factory: pytest.TempPathFactory, course: list[Step]
 ) -> None:
-    asyncio.run(run(tmp_path_factory.mktemp("spool"), course))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "_TRY_AGAIN_SECONDS", 0.001)
+        asyncio.run(run(tmp_path_factory.mktemp("spool"), course, Disk(patch)))
 
 
-async def run(parent: Path, course: list[Step]) -> None:
+class Disk:
+    """The disk of every spool: while it does not work, nothing can be written to it."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.works = True
+        for name in ("append", "delete", "probe"):
+            patch.setattr(SpoolFile, name, self._checked(getattr(SpoolFile, name)))
+
+    def _checked(self, write: Callable[..., None]) -> Callable[..., None]:
+        def checked(*arguments: object) -> None:
+            if not self.works:
+                raise SpoolUnavailable("the disk: broken")
+            write(*arguments)
+
+        return checked
+
+
+async def run(parent: Path, course: list[Step], disk: Disk) -> None:
     kafka = Kafka()
     durable: dict[int, list[int]] = defaultdict(list)
     calls: list[tuple[int, int, asyncio.Task[Durability]]] = []
@@ -162,17 +183,20 @@ async def run(parent: Path, course: list[Step]) -> None:
     process = Process(folder, kafka, 16 * MB, 5.0)
     await process.start()
     for number, (act, argument) in enumerate(course):
-        if act == "call":
-            assert isinstance(argument, int)
-            calls.append((argument, number, asyncio.create_task(process.call(number, b"%d" % argument))))
-        elif act == "mode":
+        if act == "mode":
             kafka.mode = argument  # type: ignore[assignment]
+            continue
+        assert isinstance(argument, int)
+        if act == "call":
+            calls.append((argument, number, asyncio.create_task(process.call(number, b"%d" % argument))))
         elif act == "turns":
-            assert isinstance(argument, int)
-            for _ in range(argument):
-                await asyncio.sleep(0)
-        elif act == "disk":
+            await turns(argument)
+        elif act == "wait":
             await asyncio.sleep(0.002)
+        elif act == "disk":
+            disk.works = argument == 1
+        elif act == "cancel":
+            [call.cancel() for _, _, call in calls[argument:][:1]]
         else:
             answered(calls, durable)
             shutil.copytree(folder, folder := parent / str(number + 1))
@@ -183,14 +207,22 @@ async def run(parent: Path, course: list[Step]) -> None:
             process = Process(folder, kafka, 16 * MB, 5.0)
             await process.start()
     kafka.mode = "well"
-    await asyncio.gather(*(call for _, _, call in calls))
+    disk.works = True
+    await asyncio.gather(*(call for _, _, call in calls), return_exceptions=True)
     await process.drained()
+    await eventually(lambda: process.spool.bytes == 0, "all is deleted", 10)
+    assert not any(process.holding._lanes)
     await process.end()
     answered(calls, durable)
     for key, numbers in durable.items():
         landed = [int(m.value or b"") for _, m in kafka.landed if m.key == b"%d" % key]
         first = list(dict.fromkeys(landed))
         assert [number for number in first if number in numbers] == numbers
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def answered(calls: list[tuple[int, int, asyncio.Task[Durability]]], durable: dict[int, list[int]]) -> None:
