@@ -159,12 +159,10 @@ class Spool:
         holding = self._holdings[workspace]
         numbers = [row.number for row in rows]
         self._published |= {row.number: (holding, row.waiting.cost) for row in rows}
-        try:
-            with suppress(SpoolUnavailable):
-                await self._delete(numbers)
-        finally:
-            for row in rows:
-                holding.remove(row.waiting)
+        with suppress(SpoolUnavailable):
+            await self._delete(numbers)
+        for row in rows:
+            holding.remove(row.waiting)
         with suppress(SpoolUnavailable):  # a figure for people, no more
             oldest = await self._in_thread(self._file.oldest, workspace, holding.topics)
             # What is counted and not written yet is as old as this moment.

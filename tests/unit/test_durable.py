@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
@@ -394,6 +395,35 @@ async def test_regression_a_disk_that_is_full_when_kafka_is_back_holds_nothing_b
     assert sorted(kafka.values(), key=int) == [b"%d" % number for number in range(count + 1)]
     async with running(tmp_path, kafka, draining=False) as process:
         assert process.holding.callbacks == 0
+
+
+async def test_until_a_callback_is_deleted_the_next_of_its_key_joins_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a process that is killed meanwhile would publish the older one again, after the newer one."""
+    kafka = Kafka()
+    kafka.mode = "broken"
+    deleting, goes_on = threading.Event(), threading.Event()
+    delete = SpoolFile.delete
+
+    def slow(file: SpoolFile, numbers: list[int]) -> None:
+        deleting.set()
+        assert goes_on.wait(10)
+        delete(file, numbers)
+
+    async with running(tmp_path, kafka, draining=False) as process:
+        await process.call(1)
+        kafka.mode = "well"
+        monkeypatch.setattr(SpoolFile, "delete", slow)
+        process.drain()
+        await eventually(deleting.is_set, "the first is in Kafka", 10)
+        next_one = asyncio.create_task(process.call(2))
+        await turns(10)
+        assert kafka.values() == [b"1"]
+        goes_on.set()
+        assert await next_one == "spooled"
+        await process.drained()
+    assert kafka.values() == [b"1", b"2"]
 
 
 async def test_regression_a_disk_that_cannot_be_read_does_not_close_the_direct_way(

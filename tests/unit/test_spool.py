@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from connector.errors import SpoolUnavailable
 from connector.inbound import spool as spool_module
 from connector.inbound.spool import Spool
-from connector.inbound.spoolfile import SpoolFile, Waiting
+from connector.inbound.spoolfile import BATCH_ROWS, SpoolFile, Waiting
 from connector.inbound.spoolfolder import FILE
 from connector.testing import FakeClock
 from connector.types import Message
@@ -228,6 +228,25 @@ async def test_a_disk_that_is_tried_again_does_not_keep_the_spool_from_closing(
         with pytest.raises(SpoolUnavailable):
             await spool.append("acme", TOPIC, message(1))
     assert spool.failure == "closed"
+    assert "spool: mend" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_what_is_forgotten_and_not_deleted_yet_does_not_hide_what_came_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise SpoolUnavailable("the disk: broken")
+
+    monkeypatch.setattr(SpoolFile, "delete", fail)
+    async with opened(tmp_path) as spool:
+        await asyncio.gather(
+            *(spool.append("acme", TOPIC, message(number)) for number in range(BATCH_ROWS + 5))
+        )
+        while rows := await spool.batch("acme", TOPIC, 0):
+            await spool.forget("acme", rows)
+        await spool.append("acme", TOPIC, message(1_000))
+        assert [row.waiting.message for row in await spool.batch("acme", TOPIC, 0)] == [message(1_000)]
+        assert spool.callbacks == 1
 
 
 async def test_a_caller_that_goes_away_disturbs_nobody(tmp_path: Path) -> None:
