@@ -199,7 +199,7 @@ def test_a_reported_video_is_not_asked_for_again_and_a_later_acceptance_is() -> 
 
 
 def test_what_was_accepted_after_the_report_s_look_up_and_read_before_it_is_pending_anew() -> None:
-    again = [
+    again: list[Fact] = [
         WasAccepted("a", START),
         WasAccepted("a", START + 86_401),
         WasOverdue("a", START + 86_400, START),
