@@ -443,6 +443,61 @@ async def test_regression_a_disk_that_cannot_be_read_does_not_close_the_direct_w
             await process.call(3)  # of its key there is one on the disk
 
 
+async def test_a_drain_that_is_cancelled_deletes_what_kafka_has_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka = Kafka()
+    kafka.mode = "broken"
+    async with running(tmp_path, kafka, draining=False) as process:
+        await process.call(1, b"a")
+        await process.call(2, b"b")
+        kafka.mode = "well"
+        hangs = hang_for(b"b", kafka, monkeypatch)
+        drain = asyncio.create_task(process.publisher.drain())
+        await hangs.wait()
+        await eventually(lambda: bool(kafka.landed), "the first is in Kafka", 10)
+        drain.cancel()
+        await asyncio.wait([drain], timeout=5)
+        assert [row.waiting.message.key for row in await process.spool.batch("acme", VIDEOS, 0)] == [b"b"]
+
+
+def hang_for(key: bytes, kafka: Kafka, patch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Has publications of `key` never end; the event tells of the first."""
+    hangs = asyncio.Event()
+
+    async def publish(topic: str, message: Message) -> Durability:
+        if message.key == key:
+            hangs.set()
+            await asyncio.Event().wait()
+        return await Kafka.publish(kafka, topic, message)
+
+    patch.setattr(kafka, "publish", publish)
+    return hangs
+
+
+async def test_the_limit_counts_from_the_call_and_not_from_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadlines: list[float] = []
+    timeout_at = asyncio.timeout_at
+
+    def seen(when: float) -> asyncio.Timeout:
+        deadlines.append(when)
+        return timeout_at(when)
+
+    monkeypatch.setattr(asyncio, "timeout_at", seen)
+    kafka = Kafka()
+    kafka.gate.clear()
+    async with running(tmp_path, kafka, draining=False, limit_seconds=5.0) as process:
+        calls = [asyncio.create_task(process.call(number)) for number in range(2)]
+        await turns(5)
+        now = asyncio.get_running_loop().time()
+        kafka.gate.set()
+        assert await asyncio.gather(*calls) == ["published", "published"]
+    assert all(deadline <= now + 5.0 for deadline in deadlines)
+    assert len(deadlines) == 2
+
+
 async def test_regression_a_drain_ends_when_it_is_cancelled_although_the_disk_deletes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,15 +508,7 @@ async def test_regression_a_drain_ends_when_it_is_cancelled_although_the_disk_de
         await process.call(2, b"b")
         kafka.mode = "well"
         monkeypatch.setattr(SpoolFile, "delete", refuse)
-        hangs = asyncio.Event()
-
-        async def publish(topic: str, message: Message) -> Durability:
-            if message.key == b"b":
-                hangs.set()
-                await asyncio.Event().wait()
-            return await Kafka.publish(kafka, topic, message)
-
-        monkeypatch.setattr(kafka, "publish", publish)
+        hangs = hang_for(b"b", kafka, monkeypatch)
         drain = asyncio.create_task(process.publisher.drain())
         await hangs.wait()
         await eventually(lambda: bool(kafka.landed), "the first is in Kafka", 10)

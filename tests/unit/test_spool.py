@@ -200,10 +200,12 @@ async def test_regression_a_disk_that_failed_is_tried_until_it_works_although_no
     """It was held to be broken until the next callback came, and readiness kept that one away."""
     monkeypatch.setattr(spool_module, "_TRY_AGAIN_SECONDS", 0.001)
     tries = 0
+    said: list[str | None] = []
 
     def fail(*_: object) -> None:
         nonlocal tries
         tries += 1
+        said.append(spool.failure)
         raise SpoolUnavailable("the disk: broken")
 
     async with opened(tmp_path) as spool:
@@ -214,7 +216,39 @@ async def test_regression_a_disk_that_failed_is_tried_until_it_works_although_no
                 await spool.append("acme", TOPIC, message(1))
             await eventually(lambda: tries >= 4, "it is tried again and again", 10)
             assert spool.failure == "the disk: broken"
+            assert set(said[1:]) == {"the disk: broken"}  # while it is tried, too
+            assert spool.holding("acme").oldest is None
         await eventually(lambda: spool.failure is None, "it is seen that the disk works", 10)
+
+
+async def test_what_could_not_be_deleted_is_deleted_although_the_disk_has_taken_something_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "_TRY_AGAIN_SECONDS", 0.001)
+
+    def fail(*_: object) -> None:
+        raise SpoolUnavailable("the disk: broken")
+
+    async with opened(tmp_path) as spool:
+        await spool.append("acme", TOPIC, message(1))
+        with monkeypatch.context() as broken:
+            broken.setattr(SpoolFile, "delete", fail)
+            await spool.forget("acme", await spool.batch("acme", TOPIC, 0))
+            await spool.append("acme", TOPIC, message(2))
+            await asyncio.sleep(0.05)
+        one = Waiting("acme", TOPIC, message(2), 0).cost
+        await eventually(lambda: spool.bytes == one, "the first is deleted", 10)
+
+
+async def test_a_share_is_used_to_its_last_byte(tmp_path: Path) -> None:
+    one = Waiting("acme", TOPIC, message(1, 70_000), 0).cost
+    async with opened(tmp_path, "acme", *"bcdefghi", max_bytes=9 * one) as spool:
+        await spool.append("acme", TOPIC, message(1, 70_000))
+    (folder := tmp_path / "empty").mkdir()
+    async with opened(folder, max_bytes=65_536) as spool:
+        assert spool.has_room("acme")
+    async with opened(folder, max_bytes=65_535) as spool:
+        assert not spool.has_room("acme")
 
 
 async def test_a_disk_that_is_tried_again_does_not_keep_the_spool_from_closing(

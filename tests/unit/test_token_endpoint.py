@@ -212,6 +212,18 @@ async def test_a_form_is_capped_before_it_is_sent_and_while_it_is_read(place: Pl
     assert (await place.ask(FORM | {"x": "y" * (MAX_FORM_BYTES - 200)}))[0] == 200
 
 
+async def test_a_form_of_exactly_the_cap_is_taken_and_a_refused_one_leaves_the_connection_open(
+    place: Place,
+) -> None:
+    form = b"grant_type=client_credentials&client_id=acme-seen&client_secret="
+    wrong = form + b"x" * (MAX_FORM_BYTES - len(form))
+    async with wire(place) as line:
+        for _ in range(2):
+            await line.send("/oauth2/token", URLENCODED, f"Content-Length: {MAX_FORM_BYTES}", body=wrong)
+            assert await line.status() == 401
+            await line.reader.readuntil(b"}")
+
+
 async def test_a_form_that_comes_too_slowly_is_given_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
