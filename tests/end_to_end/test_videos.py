@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +121,7 @@ async def test_a_video_that_never_comes_is_reported_once_also_after_a_restart(
     assert data["accepted_at"] < data["last_checked_at"]
     # The one who reported it had asked before; the last look-up was no earlier than the time of giving up.
     assert [each.method for each in seen.arrivals("acme") if each.id == "never"][0:2] == ["POST", "GET"]
-    listed = videos_command(deployment)
+    listed = await videos_command(deployment)
     assert [(each["id"], each["state"]) for each in listed["videos"]] == [("never", "reported")]
 
 
@@ -149,13 +148,13 @@ async def test_a_callback_before_its_own_201_leaves_nothing_pending_after_a_rest
         await eventually(lambda: nothing_pending(deployment), "the ledger is rebuilt, and nothing pending")
         await asyncio.sleep(2)
         assert await nothing_pending(deployment)
-    assert videos_command(deployment)["videos"] == []
+    assert (await videos_command(deployment))["videos"] == []
 
 
 async def test_what_is_pending_is_listed_and_counted_and_found_when_the_lost_one_is_overdue(
     deployment: Deployment, seen: Emulator
 ) -> None:
-    deployment.workspace(videos={"overdue_after_seconds": 5, "give_up_after_seconds": 600})
+    deployment.workspace(videos={"overdue_after_seconds": 20, "give_up_after_seconds": 600})
     seen.befall(Mishap(act="lose", id="lost"))
     async with deployment:
         await deployment.running()
@@ -168,7 +167,7 @@ async def test_what_is_pending_is_listed_and_counted_and_found_when_the_lost_one
             return bool((await deployment.status())["pending_videos"] == 1)
 
         await eventually(pending, "it is pending")
-        listed = videos_command(deployment)
+        listed = await videos_command(deployment)
         assert [(each["id"], each["state"]) for each in listed["videos"]] == [("lost", "pending")]
         await eventually(lambda: nothing_pending(deployment), "it is found")
 
@@ -179,11 +178,14 @@ async def test_what_is_pending_is_listed_and_counted_and_found_when_the_lost_one
     assert len(await videos(deployment)) == 2  # published all the same
 
 
-def videos_command(deployment: Deployment) -> dict[str, Any]:
-    """What `seen-connector videos --json` says."""
+async def videos_command(deployment: Deployment) -> dict[str, Any]:
+    """What `seen-connector videos --json` says. SEEN goes on answering meanwhile: it lives in this process."""
     options = ["--config", str(deployment.directory), "--workspace", "acme", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "connector", "videos", *options], capture_output=True, check=True, timeout=60
+    command = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "connector", "videos", *options, stdout=asyncio.subprocess.PIPE
     )
-    found: dict[str, Any] = orjson.loads(done.stdout)
+    async with asyncio.timeout(60):
+        output, _ = await command.communicate()
+    assert command.returncode == 0
+    found: dict[str, Any] = orjson.loads(output)
     return found

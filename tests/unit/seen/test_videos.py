@@ -55,6 +55,8 @@ def test_the_documented_item_shows_a_video_with_its_links_and_the_output_as_it_c
         b'{"id": "12345", "journeyOutputs": [{"id": "o", "motions": [], "players": [], "webhook": null}]}',
         b'{"id": "12345", "journeyOutputs": [{"players": [{"link": null}, {"link": " "}, {"id": "p"}, 7]}]}',
         b'{"id": "12345", "journeyOutputs": null}',
+        b'{"id": "12345", "journeyOutputs": 7}',
+        b'{"id": "12345", "journeyOutputs": [{"players": 7}]}',
         b'{"id": "12345"}',
     ],
 )

@@ -52,7 +52,8 @@ def test_a_video_says_that_it_is_ready_and_how_it_was_found(
 
 def test_a_video_whose_callback_nests_as_deep_as_the_parser_goes_is_ready_all_the_same() -> None:
     video = replace(VIDEO, raw=b'{"a":' * 1023 + b"1" + b"}" * 1023)
-    assert isinstance(fact_of(record_of(video_ready_message("acme", video)), "acme"), WasReady)
+    fact = fact_of(record_of(video_ready_message("acme", video)), "acme")
+    assert fact == WasReady("12345", NOW, video_event_id("acme", video), reconciled=False)
 
 
 def test_an_overdue_report_says_when_seen_was_asked() -> None:

@@ -225,6 +225,13 @@ def test_beyond_max_pending_the_one_heard_of_first_is_untracked_and_its_video_is
     assert (pending(ledger), ledger.untracked, ledger.unmatched) == ({"b", "c"}, 1, 0)
 
 
+def test_an_untracked_id_that_is_accepted_again_later_is_tracked_again() -> None:
+    limits = LedgerLimits(overdue_after_seconds=900, give_up_after_seconds=86_400, max_pending=1)
+    ledger = ledger_of(WasAccepted("a", START), WasAccepted("b", START + 1), limits=limits)
+    ledger.heed(WasAccepted("a", START + 2))
+    assert (pending(ledger), ledger.untracked) == ({"a"}, 2)
+
+
 def test_a_video_of_an_id_that_was_never_sent_is_unmatched_once_after_a_grace() -> None:
     ledger = ledger_of(ready("a", START), ready("b", START), ready("a", START + 300, "e2"))
     ledger.heed(WasAccepted("b", START + 600))
@@ -292,6 +299,7 @@ def test_what_ended_is_forgotten_after_the_horizon_and_beyond_a_number(
     monkeypatch.setattr(module, "_REMEMBERED", 2)
     ledger = ledger_of(*(ready(id_, START) for id_ in "abc"), *(WasAccepted(id_, START) for id_ in "abc"))
     assert pending(ledger) == {"a"}
+    assert ledger_of(*(ready(id_, START) for id_ in "abc")).unmatched == 1
 
 
 def test_the_horizon_reaches_beyond_the_time_of_giving_up_by_an_hour_at_least() -> None:
