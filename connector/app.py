@@ -18,6 +18,7 @@ import structlog
 from connector import wiring
 from connector.admin import Admin
 from connector.clock import SystemClock, wait_for_event
+from connector.config.rules import RESERVED_SECONDS
 from connector.delivery.backoff import Backoff
 from connector.errors import ConnectorError
 from connector.inbound.limits import Limits
@@ -29,7 +30,7 @@ from connector.metrics import Metrics
 from connector.workspace import Surroundings, Workspace
 
 if TYPE_CHECKING:
-    from connector.config.model import Config
+    from connector.config.model import Config, ListenerConfig
     from connector.config.secrets import Redactor
 
 log = structlog.get_logger()
@@ -38,9 +39,7 @@ VERSION = version("seen-connector")
 
 _RESTARTS = Backoff(1.0, 60.0)
 _HEALTHY_SECONDS = 120.0  # a workspace that lived this long starts over with short waits
-# Of the shutdown deadline: for the last outcomes and commits, and to leave the groups; the end of it for doors and ports.
-_RESERVED_SECONDS = 8.0
-_LAST_SECONDS = 3.0
+_LAST_SECONDS = 3.0  # of the shutdown deadline: for doors and ports
 _SPOOL_SECONDS = 5.0  # for the disk, beyond what a callback waits for Kafka
 
 
@@ -67,11 +66,7 @@ class App:
             {workspace.name: workspace.callbacks.door() for workspace in self._workspaces},
             host=listener.host,
             port=listener.port,
-            limits=Limits(
-                max_body_bytes=listener.max_body_bytes,
-                publish_timeout_seconds=listener.publish_timeout_seconds
-                + (0.0 if self._spool is None else _SPOOL_SECONDS),
-            ),
+            limits=_limits(listener),
             metrics=self._metrics,
             clock=self._clock,
             peers=Peers(listener.trusted_proxies),
@@ -104,7 +99,7 @@ class App:
                 await stop.wait()
                 self._deadline = self._clock.monotonic() + self._config.shutdown_deadline_seconds
                 log.info("stopping", deadline_seconds=self._config.shutdown_deadline_seconds)
-                group.create_task(self._listener.stop(self._drain_seconds()), name="listener: stop")
+                group.create_task(self._stop_listener(), name="listener: stop")
                 group.create_task(self._finish_drains(drains), name="drains of the spool: stop")
                 group.create_task(self._cancel_late(), name="deadline")
         finally:
@@ -188,8 +183,11 @@ class App:
     def _drain_seconds(self) -> float:
         """How long what is on the wire may still take."""
         if self._deadline is None:
-            return self._config.shutdown_deadline_seconds - _RESERVED_SECONDS
-        return max(0.0, self._deadline - _RESERVED_SECONDS - self._clock.monotonic())
+            return self._config.shutdown_deadline_seconds - RESERVED_SECONDS
+        return max(0.0, self._deadline - RESERVED_SECONDS - self._clock.monotonic())
+
+    async def _stop_listener(self) -> None:
+        await self._listener.stop(self._drain_seconds(), drain_seconds=self._config.listener.drain_seconds)
 
     async def _finish_drains(self, drains: list[asyncio.Task[None]]) -> None:
         """Lets the spool be drained for as long as requests may still take; what is left keeps until the next start."""
@@ -214,6 +212,21 @@ def _spool(config: Config, clock: SystemClock) -> Spool | None:
     if given.directory is None:
         return None
     return Spool(given.directory, given.max_bytes, [each.name for each in config.workspaces], clock)
+
+
+def _limits(listener: ListenerConfig) -> Limits:
+    spool_seconds = 0.0 if listener.spool.directory is None else _SPOOL_SECONDS
+    return Limits(
+        max_body_bytes=listener.max_body_bytes,
+        max_bodies_bytes=listener.max_bodies_bytes,
+        body_timeout_seconds=listener.body_timeout_seconds,
+        publish_timeout_seconds=listener.publish_timeout_seconds + spool_seconds,
+        max_in_flight=listener.max_in_flight,
+        max_connections=listener.max_connections,
+        max_connections_per_address=listener.max_connections_per_address,
+        head_timeout_seconds=listener.head_timeout_seconds,
+        keepalive_seconds=listener.keepalive_seconds,
+    )
 
 
 def _watch_secret_files(config: Config) -> None:

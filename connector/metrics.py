@@ -87,10 +87,14 @@ TOKEN_ANSWERS = (
     "unsupported_grant_type",
     "wrong_method",
     "too_large",
+    "busy",
     "timed_out",
     "cut_off",
 )
 """How a request for an access token can end; only the first gives one."""
+
+CUT_CAUSES = ("displaced", "no_place", "slow_head", "slow_reader", "too_much")
+"""Why a connection to the listener was cut off by us."""
 
 FOUND_BY = ("callback", "reconciliation")
 """How a video can be found."""
@@ -210,6 +214,16 @@ class Metrics:
             "Answers to wrong secrets that were held back: the address had failed before.",
             (),
         )
+        self.connections = Gauge(
+            "seen_connector_listener_connections", "Open connections to the listener.", registry=self.registry
+        )
+        cuts = self._counter(
+            "connections_cut", "Connections to the listener that were cut off, by why.", ("cause",)
+        )
+        self._cuts = {cause: cuts.labels(cause) for cause in CUT_CAUSES}
+        self.malformed_requests = self._counter(
+            "malformed_requests", "What came to the listener and was no request of HTTP.", ()
+        )
         self.issuer_key_failures = self._counter(
             "issuer_key_failures", "Fetches of the public keys of an issuer of tokens that failed.", each
         )
@@ -279,6 +293,10 @@ class Metrics:
     def token_request(self, result: str) -> None:
         """Counts one request for an access token. Raises KeyError for a result that is not in `TOKEN_ANSWERS`."""
         self._token_requests[result].inc()
+
+    def connection_cut(self, cause: str) -> None:
+        """Counts one connection that was cut off. Raises KeyError for a cause that is not in `CUT_CAUSES`."""
+        self._cuts[cause].inc()
 
     def exposition(self) -> bytes:
         """All series in the Prometheus text format."""

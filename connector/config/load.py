@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -75,7 +76,7 @@ def load(directory: Path, environ: Mapping[str, str]) -> Config:
         connector.settings,
         tuple(file.settings for file in workspaces if file.settings is not None),
         tuple(file.document.file for file in files),
-        tuple(_warnings(workspaces)),
+        tuple(_warnings(connector, workspaces)),
     )
 
 
@@ -177,7 +178,12 @@ def _apply_needs(
             file.apply(rules.needs_of_connector(settings, file.settings))
 
 
-def _warnings(files: list[_File[WorkspaceConfig]]) -> Iterable[Problem]:
+def _warnings(connector: _File[ConnectorConfig], files: list[_File[WorkspaceConfig]]) -> Iterable[Problem]:
+    workspaces = [file.settings for file in files if file.settings is not None]
+    if connector.settings is not None:
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for location, message in rules.connector_warnings(connector.settings, workspaces, descriptors):
+            yield connector.document.problem(location, message)
     for file in files:
         if file.settings is not None:
             for location, message in rules.workspace_warnings(file.settings):

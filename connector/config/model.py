@@ -14,7 +14,7 @@ from connector.config.kafka import KafkaConfig, NewTopics
 from connector.config.secrets import Redactor, Secret
 from connector.config.seen import Backoff, Batch, OAuth2Client, Quota, SeenAuth, SeenConfig
 from connector.config.settings import OptionalFolder, Settings, SigningKeys
-from connector.config.values import Count, Network, Port, Seconds, Text
+from connector.config.values import Count, Network, NonNegativeSeconds, Port, Seconds, Text
 from connector.config.workspace import (
     BasicCredential,
     BrazeIn,
@@ -92,8 +92,16 @@ class ListenerConfig(Settings):
 
     host: Text = "0.0.0.0"  # noqa: S104 - it is called from outside; that is its purpose
     port: Port = 8080
+    max_connections: Annotated[Count, Field(ge=16)] = 512
+    max_connections_per_address: Count = 256
+    head_timeout_seconds: Seconds = 10.0
+    body_timeout_seconds: Seconds = 10.0
+    keepalive_seconds: Seconds = 75.0
     max_body_bytes: Count = 1_048_576
+    max_bodies_bytes: Count = 67_108_864
+    max_in_flight: Count = 32
     publish_timeout_seconds: Seconds = 10.0
+    drain_seconds: NonNegativeSeconds = 0.0
     spool: SpoolConfig = SpoolConfig()
     trusted_proxies: tuple[Network, ...] = ()
     oauth2: TokenEndpoint | None = None

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 EXPECTED_ROUND_TRIP_SECONDS = 2.0
 """What `max_in_flight` should bridge for the whole quota to be used: a slow answer of SEEN, not the slowest."""
 
+RESERVED_SECONDS = 8.0
+"""Of the shutdown deadline: for the last outcomes and commits, and to leave the groups."""
+
+PLACES_BESIDE_CALLS = 128
+"""Connections that the listener should have room for beyond the calls under way: those that come, wait, or are refused."""
+
+DESCRIPTORS_OF_THE_PROCESS = 64
+"""Open files beside connections: the program's own, ports, the spool, probes, those that are just being closed."""
+
+DESCRIPTORS_OF_A_WORKSPACE = 32
+"""Connections to Kafka: four clients, each with one to every broker that it needs, and one to a coordinator."""
+
 
 class Mistake(NamedTuple):
     """What is wrong with the setting at `location`."""
@@ -45,6 +57,11 @@ def connector_mistakes(connector: ConnectorConfig, workspaces: int) -> Iterator[
     if connector.admin.port == connector.listener.port != 0:
         yield Mistake(("admin", "port"), "must differ from listener.port")
     yield from _spool(connector.listener, workspaces)
+    if connector.listener.max_bodies_bytes < connector.listener.max_body_bytes:
+        yield Mistake(("listener", "max_bodies_bytes"), "must be at least listener.max_body_bytes")
+    if connector.listener.drain_seconds >= (most := connector.shutdown_deadline_seconds - RESERVED_SECONDS):
+        message = f"must be less than {most:g}, which is shutdown_deadline_seconds less {RESERVED_SECONDS:g}"
+        yield Mistake(("listener", "drain_seconds"), message)
 
 
 def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
@@ -74,6 +91,25 @@ def workspace_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
         yield Mistake(("delivery", "max_in_flight"), f"{because} below {needed:.0f}")
     if workspace.callback.auth.none:
         yield Mistake(("callback", "auth", "none"), "whoever reaches the listener can announce videos")
+
+
+def connector_warnings(
+    connector: ConnectorConfig, workspaces: Sequence[WorkspaceConfig], descriptors: int
+) -> Iterator[Mistake]:
+    """What works and is probably not meant, in connector.yaml; `descriptors` is how many files a process may open here."""
+    listener = connector.listener
+    kinds = sum(1 + (each.topics.viewers is not None) for each in workspaces)
+    of_calls = listener.max_in_flight * kinds
+    if listener.max_connections < (least := of_calls + PLACES_BESIDE_CALLS):
+        because = f"calls of {len(workspaces)} workspaces can take {of_calls} places"
+        yield Mistake(
+            ("listener", "max_connections"), f"{because}: they get in each other's way below {least}"
+        )
+    needed = listener.max_connections + DESCRIPTORS_OF_THE_PROCESS
+    needed += sum(DESCRIPTORS_OF_A_WORKSPACE + each.delivery.max_in_flight for each in workspaces)
+    if descriptors < needed:
+        message = f"a process may open {descriptors} files here (ulimit -n), and may need {needed}"
+        yield Mistake(("listener", "max_connections"), message)
 
 
 def needs_of_connector(connector: ConnectorConfig, workspace: WorkspaceConfig) -> Iterator[Mistake]:

@@ -9,6 +9,7 @@ there into Kafka), `answer`.
     tokens.py, jwks.py, keyset.py           access tokens: ours, and those of somebody else's server with its public keys
     tokenendpoint.py, grants.py             where SEEN fetches ours
     slowing.py, attempts.py, peers.py       wrong secrets are answered late, by address
-    limits.py, room.py, body.py             what callers may take: so many calls at once, and a body read with limits
+    connections.py, places.py, caller.py    what is too slow or too much is cut off; who may stay where places are few
+    limits.py, room.py, body.py             what calls may take: so many at once, and a body read with limits
     accesslog.py                            a line for each call
 """

@@ -77,6 +77,11 @@ ENCODED = Answer(
     415, "wrong_type", "a body with a Content-Encoding is not taken", {"Accept-Encoding": "identity"}
 )
 BUSY = Answer(503, "busy", "too many calls of this workspace at once", _RETRY_AFTER)
+CROWDED = replace(BUSY, closes=False)
+"""`BUSY` for a call whose body was read."""
+
+TOO_MANY_FORMS = replace(BUSY, message="too many forms of this address at once")
+MALFORMED = Answer(400, "malformed", "this is no request of HTTP/1.1, or its head is too large", {})
 TIMED_OUT = Answer(408, "timed_out", "the body did not arrive in time", {})
 CUT_OFF = Answer(400, "cut_off", "the body ended before it was whole", {})
 

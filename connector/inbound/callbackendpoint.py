@@ -1,6 +1,6 @@
 """Where SEEN's callbacks arrive: `POST|PUT|PATCH /callbacks/{workspace}`, and `…/viewer` for what viewers do.
 
-One call, in this order: length → right → kind → type → room → body → durable → answer. Until the caller has proved its right
+One call, in this order: length → right → kind → type → room for the body → body → room for the call → durable → answer. Until the caller has proved its right
 nothing of the body is looked at, and no more than the cap is ever held. 2xx is answered only for what is durable.
 
 An unknown workspace and a wrong secret get the same answer: the outside cannot tell which workspaces exist. It comes late
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from connector.clock import Clock
     from connector.inbound.answer import Answer
     from connector.inbound.auth import Authenticator
+    from connector.inbound.caller import Caller
     from connector.inbound.door import Door, Intake, Kind
     from connector.inbound.limits import Limits
     from connector.inbound.room import Room
-    from connector.inbound.slowing import Slowing
     from connector.metrics import Metrics
 
 _JSON_TYPE = re.compile(r"(application|text)/([\w.+-]+\+)?json", re.ASCII)
@@ -50,41 +50,41 @@ class CallbackEndpoint:
         kind: Kind,
         doors: Mapping[str, Door],
         limits: Limits,
-        room: Room,
+        bodies: Room,
+        calls: Room,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._kind = kind
         self._doors = doors
         self._limits = limits
-        self._room = room
+        self._bodies = bodies
+        self._calls = calls
         self._metrics = metrics
         self._clock = clock
 
-    async def serve(self, request: web.Request, address: str, slowing: Slowing) -> Answer:
-        """What the caller at `address` is told: late, where that is about a wrong secret."""
+    async def serve(self, request: web.Request, caller: Caller) -> Answer:
+        """What the caller is told: late, where that is about a wrong secret."""
         started = self._clock.monotonic()
         door = self._doors.get(request.match_info["workspace"])
-        reply = await self._answer(request, door, address, slowing)
+        reply = await self._answer(request, door, caller)
         if door is None:
             self._metrics.callbacks_unknown.inc()
         else:
             door.metrics.callback(reply.result)
         if reply is answer.UNAUTHENTICATED:
-            await slowing.failed(address)
+            await caller.failed()
         seconds = self._clock.monotonic() - started
         log_call(
             reply,
             request,
             workspace=None if door is None else door.workspace,
-            address=address,
+            caller=caller,
             seconds=seconds,
         )
         return reply
 
-    async def _answer(
-        self, request: web.Request, door: Door | None, address: str, slowing: Slowing
-    ) -> Answer:
+    async def _answer(self, request: web.Request, door: Door | None, caller: Caller) -> Answer:
         if request.method not in _METHODS:
             return answer.WRONG_METHOD
         if (request.content_length or 0) > self._limits.max_body_bytes:
@@ -95,8 +95,7 @@ class CallbackEndpoint:
         proof = await door.authenticator.check(request.headers)
         if not proof.opens:
             return _REFUSALS.get(proof, answer.UNAUTHENTICATED)
-        if proof is Proof.RIGHT:
-            slowing.succeeded(address)
+        caller.admitted(proved=proof is Proof.RIGHT)
         intake = door.intakes.get(self._kind)
         if intake is None:
             return answer.NO_VIEWER_EVENTS
@@ -104,11 +103,21 @@ class CallbackEndpoint:
             return answer.ENCODED
         if not _may_be_json(request.headers.get("Content-Type", "")):
             return answer.WRONG_TYPE
-        whose = f"{door.workspace}/{self._kind}"
-        if not self._room.has_room(whose):
+        return await self._in_its_room(request, f"{door.workspace}/{self._kind}", intake, caller)
+
+    async def _in_its_room(self, request: web.Request, whose: str, intake: Intake, caller: Caller) -> Answer:
+        body_bytes = self._limits.max_body_bytes if request.content_length is None else request.content_length
+        if not self._bodies.has_room(whose, body_bytes):
             return answer.BUSY
-        with self._room.taken(whose):
-            return await self._take(request, intake)
+        with self._bodies.taken(whose, body_bytes):
+            body = await read_body(request, self._limits.max_body_bytes, self._limits.body_timeout_seconds)
+            if not isinstance(body, bytes):
+                return body
+            if not self._calls.has_room(whose):
+                return answer.CROWDED
+            with self._calls.taken(whose):
+                caller.stays()
+                return await self._take(request, body, intake)
 
     def _stand_in(self, name: str) -> Authenticator:
         """Checks a caller of a workspace that there is not, in vain: with what some workspace checks with, always the same
@@ -120,10 +129,7 @@ class CallbackEndpoint:
         digest = hashlib.blake2b(name.encode("utf-8", "replace"), key=_KEY).digest()
         return doors[int.from_bytes(digest[:8]) % len(doors)].authenticator
 
-    async def _take(self, request: web.Request, intake: Intake) -> Answer:
-        body = await read_body(request, self._limits.max_body_bytes, self._limits.body_timeout_seconds)
-        if not isinstance(body, bytes):
-            return body
+    async def _take(self, request: web.Request, body: bytes, intake: Intake) -> Answer:
         try:
             async with asyncio.timeout(self._limits.publish_timeout_seconds):
                 callback = await intake.take(

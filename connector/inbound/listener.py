@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import structlog
 from aiohttp import web
 
 from connector.inbound import answer
-from connector.inbound.accesslog import log_call
+from connector.inbound.accesslog import Noise, log_call, log_malformed
 from connector.inbound.callbackendpoint import CallbackEndpoint
+from connector.inbound.caller import Caller
+from connector.inbound.connections import Connection, Connections
 from connector.inbound.peers import Peers
-from connector.inbound.room import Room
+from connector.inbound.room import Room, UnderWay
 from connector.inbound.slowing import Slowing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from aiohttp.http_exceptions import HttpProcessingError
 
     from connector.clock import Clock
     from connector.inbound.answer import Answer
@@ -33,19 +37,23 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_KEEPALIVE_SECONDS = 75.0
-# What a refused caller still sends is thrown away, unseen, this long: closing at once would reset the connection, and
-# the caller would see that in place of the answer.
-_LINGER_SECONDS = 1.0
+_BACKLOG = 512
+_SWEEP_SECONDS = 0.5
 _CANCEL_SECONDS = 0.5  # aiohttp waits this long for calls under way, then as long for their cancellation
 _NO_PROXIES = Peers()
+
+
+class _Started(NamedTuple):
+    runner: web.AppRunner
+    server: asyncio.Server
+    watch: asyncio.Task[None]
 
 
 class Endpoint(Protocol):
     """What stands behind a path."""
 
-    async def serve(self, request: web.Request, address: str, slowing: Slowing) -> Answer:
-        """What the caller at `address` is told; logged and counted."""
+    async def serve(self, request: web.Request, caller: Caller) -> Answer:
+        """What the caller is told; logged and counted."""
         ...
 
 
@@ -70,23 +78,28 @@ class Listener:
         self._host = host
         self._port = port
         self._peers = peers
-        self._slowing = Slowing(clock, metrics)
-        self._room = Room(limits.max_in_flight)
-        behind = (doors, limits, self._room, metrics, clock)
+        self._metrics = metrics
+        self._slowing = Slowing(clock, metrics, limits.max_connections // 4)
+        self._noise = Noise(clock)
+        self._under_way = UnderWay()
+        self._connections = Connections(limits, peers, metrics, clock, self._malformed)
+        bodies = Room(limits.share_of_bodies(sum(len(door.intakes) for door in doors.values())))
+        behind = (doors, limits, bodies, Room(limits.max_in_flight), metrics, clock)
         self._endpoints: dict[str, Endpoint] = {
             "/callbacks/{workspace}": CallbackEndpoint("video", *behind),
             "/callbacks/{workspace}/viewer": CallbackEndpoint("viewer", *behind),
         }
         if tokens is not None:
             self._endpoints["/oauth2/token"] = tokens
-        self._runner: web.AppRunner | None = None
+        self._started: _Started | None = None
+        self._is_stopping = False
 
     @property
     def port(self) -> int:
         """The port that it listens on, also where 0 was asked for. Raises RuntimeError before `start`."""
-        if self._runner is None or not self._runner.addresses:
+        if self._started is None:
             raise RuntimeError("the listener has not been started")
-        return int(self._runner.addresses[0][1])
+        return int(self._started.server.sockets[0].getsockname()[1])
 
     async def start(self) -> None:
         """Listens from now on. Raises OSError where the address cannot be had."""
@@ -94,53 +107,84 @@ class Listener:
         for path, endpoint in self._endpoints.items():
             app.router.add_route("*", path, partial(self._call, endpoint), expect_handler=_not_yet)
         app.router.add_route("*", "/{path:.*}", self._call_elsewhere, expect_handler=_not_yet)
-        runner = web.AppRunner(
-            app,
-            access_log=None,  # one line of our own for each call
-            auto_decompress=False,  # an inflated body would pass the cap
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            lingering_time=_LINGER_SECONDS,
-            shutdown_timeout=_CANCEL_SECONDS,
-        )
+        runner = web.AppRunner(app, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
+        make = partial(Connection, self._connections, cast("web.Server", runner.server))
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            server = await asyncio.get_running_loop().create_server(
+                make, self._host, self._port, backlog=_BACKLOG
+            )
         except OSError:
             await runner.cleanup()
             raise
-        self._runner = runner
+        self._is_stopping = False
+        self._started = _Started(runner, server, asyncio.create_task(self._watch(), name="listener: watch"))
 
-    async def stop(self, deadline_seconds: float) -> None:
-        """Takes no new connection, lets calls under way end, cancels unanswered what is left a second before the deadline."""
-        if self._runner is None:
+    async def stop(self, deadline_seconds: float, *, drain_seconds: float = 0.0) -> None:
+        """Takes calls for `drain_seconds` more, the last of each connection; then lets those under way end, and cancels
+        unanswered what is left a second before the deadline.
+        """
+        if self._started is None:
             return
-        runner, self._runner = self._runner, None
-        self._slowing.stop()
-        for site in runner.sites:
-            await site.stop()
+        started, self._started = self._started, None
+        self._is_stopping = True
         try:
             async with asyncio.timeout(max(0.0, deadline_seconds - 2 * _CANCEL_SECONDS)):
-                await self._room.emptied()
+                if drain_seconds:
+                    await asyncio.sleep(drain_seconds)
+                self._close(started)
+                await self._under_way.ended()
         except TimeoutError:
-            log.warning("callbacks_cancelled", in_flight=self._room.in_flight)
-        await runner.cleanup()
+            if len(self._under_way):
+                log.warning("calls_cancelled", in_flight=len(self._under_way))
+        self._close(started)
+        started.watch.cancel()
+        await started.runner.cleanup()
+
+    def _close(self, started: _Started) -> None:
+        """Takes no new connection, and holds nothing back."""
+        started.server.close()
+        self._slowing.stop()
+        self._connections.close_waiting()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self._connections.sweep()
+            self._noise.tell()
 
     async def _call(self, endpoint: Endpoint, request: web.Request) -> web.Response:
-        return self._response(await endpoint.serve(request, self._address(request), self._slowing))
+        connection = cast("Connection", request.protocol)
+        connection.asks()
+        with self._under_way.one():
+            reply = await endpoint.serve(request, self._caller(request, connection))
+        return self._response(reply, connection)
 
     async def _call_elsewhere(self, request: web.Request) -> web.Response:
-        address = self._address(request)
-        log_call(answer.NO_SUCH_PATH, request, workspace=None, address=address, seconds=0.0)
-        return self._response(answer.NO_SUCH_PATH)
+        connection = cast("Connection", request.protocol)
+        caller = self._caller(request, connection)
+        log_call(answer.NO_SUCH_PATH, request, workspace=None, caller=caller, seconds=0.0)
+        return self._response(answer.NO_SUCH_PATH, connection)
 
-    def _address(self, request: web.Request) -> str:
-        return self._peers.address(request.remote, request.headers.getall("X-Forwarded-For", []))
+    def _malformed(
+        self, request: web.BaseRequest, connection: Connection, error: HttpProcessingError
+    ) -> web.Response:
+        self._metrics.malformed_requests.inc()
+        caller = Caller(request.remote or "unknown", connection, self._slowing, self._noise)
+        log_malformed(type(error).__name__, caller)
+        return self._response(answer.MALFORMED, connection)
 
-    def _response(self, reply: Answer) -> web.Response:
+    def _caller(self, request: web.Request, connection: Connection) -> Caller:
+        address = self._peers.address(request.remote, request.headers.getall("X-Forwarded-For", []))
+        return Caller(address, connection, self._slowing, self._noise)
+
+    def _response(self, reply: Answer, connection: Connection) -> web.Response:
+        closes = reply.closes or self._is_stopping
+        connection.is_answered(closes=closes)
         response = web.Response(
             status=reply.status, body=reply.body, headers=reply.headers, content_type="application/json"
         )
-        if reply.closes or self._runner is None:
+        if closes:
             response.force_close()
         return response
 

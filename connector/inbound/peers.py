@@ -23,6 +23,11 @@ class Peers:
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted = tuple(ipaddress.ip_network(each) for each in trusted)
 
+    def trusts(self, peer: str) -> bool:
+        """Whether `peer` is a proxy that is trusted."""
+        found = _parsed(peer)
+        return found is not None and self._is_trusted(found)
+
     def address(self, peer: str | None, forwarded_for: Sequence[str]) -> str:
         """The last address on the way here that is no trusted proxy's.
 
@@ -56,5 +61,6 @@ def _parsed(text: str) -> _Address | None:
         found = ipaddress.ip_address(text)
     except ValueError:
         return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return found if mapped is None else mapped
+    if isinstance(found, ipaddress.IPv4Address):
+        return found
+    return found.ipv4_mapped or ipaddress.IPv6Address(int(found))  # without a zone: any text can stand there

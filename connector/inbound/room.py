@@ -1,4 +1,4 @@
-"""How many calls are under way, by workspace: none can close the door to another's callbacks."""
+"""How much is under way, and whose it is: none can take another's room."""
 
 from __future__ import annotations
 
@@ -12,35 +12,51 @@ if TYPE_CHECKING:
 
 
 class Room:
-    """Counts calls whose body is read or published; at most `max_in_flight` of a workspace."""
+    """So much of something for each: calls, or bytes."""
 
-    def __init__(self, max_in_flight: int) -> None:
-        self._max_in_flight = max_in_flight
-        self._in_flight: Counter[str] = Counter()
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._taken: Counter[str] = Counter()
+
+    def has_room(self, whose: str, amount: int = 1) -> bool:
+        """Whether there is room for so much more."""
+        return self._taken[whose] + amount <= self._each
+
+    @contextmanager
+    def taken(self, whose: str, amount: int = 1) -> Iterator[None]:
+        """Takes so much, for as long as this lasts."""
+        self._taken[whose] += amount
+        try:
+            yield
+        finally:
+            self._taken[whose] -= amount
+            if not self._taken[whose]:
+                del self._taken[whose]
+
+
+class UnderWay:
+    """Counts calls of every kind, from their head to their answer, so that a stop can wait for them."""
+
+    def __init__(self) -> None:
+        self._calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @property
-    def in_flight(self) -> int:
-        """The calls under way, of all workspaces."""
-        return self._in_flight.total()
-
-    def has_room(self, workspace: str) -> bool:
-        """Whether one more call of `workspace` may begin."""
-        return self._in_flight[workspace] < self._max_in_flight
+    def __len__(self) -> int:
+        return self._calls
 
     @contextmanager
-    def taken(self, workspace: str) -> Iterator[None]:
+    def one(self) -> Iterator[None]:
         """One call, under way."""
-        self._in_flight[workspace] += 1
+        self._calls += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._in_flight[workspace] -= 1
-            if not self._in_flight.total():
+            self._calls -= 1
+            if not self._calls:
                 self._idle.set()
 
-    async def emptied(self) -> None:
+    async def ended(self) -> None:
         """Returns when no call is under way."""
         await self._idle.wait()

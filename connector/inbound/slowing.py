@@ -23,7 +23,8 @@ MAX_WAITING_OF_AN_ADDRESS = 16
 class Slowing:
     """Counts failed attempts by address, and holds back what answers them."""
 
-    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, max_waiting: int = MAX_WAITING) -> None:
+        self._max_waiting = min(max_waiting, MAX_WAITING)
         self._clock = clock
         self._metrics = metrics
         self._attempts = FailedAttempts()
@@ -34,7 +35,9 @@ class Slowing:
         """Counts one failure, and returns when it may be told."""
         seconds = self._attempts.failed(address, self._clock.monotonic())
         who = network(address)
-        is_full = self._waiting.total() >= MAX_WAITING or self._waiting[who] >= MAX_WAITING_OF_AN_ADDRESS
+        is_full = (
+            self._waiting.total() >= self._max_waiting or self._waiting[who] >= MAX_WAITING_OF_AN_ADDRESS
+        )
         if seconds == 0 or is_full or self._stopping.is_set():
             return
         self._metrics.late_refusals.inc()

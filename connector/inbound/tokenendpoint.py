@@ -7,14 +7,16 @@ caller who has proved nothing yet. Clients and keys are asked for at each reques
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from connector.inbound import answer
 from connector.inbound.accesslog import log_token_request
+from connector.inbound.attempts import network
 from connector.inbound.auth import AUTHORIZATION
 from connector.inbound.body import read_body
 from connector.inbound.grants import FORM, Refusal, client_in_header, granted
+from connector.inbound.room import Room
 from connector.inbound.tokens import issue
 
 if TYPE_CHECKING:
@@ -24,12 +26,17 @@ if TYPE_CHECKING:
 
     from connector.clock import Clock
     from connector.inbound.answer import Answer
+    from connector.inbound.caller import Caller
     from connector.inbound.grants import Client
-    from connector.inbound.slowing import Slowing
     from connector.metrics import Metrics
 
 MAX_FORM_BYTES = 4096
 FORM_SECONDS = 5.0
+
+MAX_FORMS = 32
+"""So many forms of an address at most are read at once, and of a client that a header has proved: none takes another's
+room. In all there are no more than connections.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +48,21 @@ class TokenEndpoint:
     lifetime_seconds: float
     metrics: Metrics
     clock: Clock
+    room: Room = field(default_factory=lambda: Room(MAX_FORMS))
 
-    async def serve(self, request: web.Request, address: str, slowing: Slowing) -> Answer:
-        """A token for the caller at `address`, or why there is none: late, where that is a wrong secret."""
+    async def serve(self, request: web.Request, caller: Caller) -> Answer:
+        """A token for the caller, or why there is none: late, where that is a wrong secret."""
         started = self.clock.monotonic()
-        reply = await self._answer(request)
+        reply = await self._answer(request, caller)
         self.metrics.token_request(reply.result)
         if reply.result == Refusal.INVALID_CLIENT:
-            await slowing.failed(address)
+            await caller.failed()
         elif reply.result == "issued":
-            slowing.succeeded(address)
-        log_token_request(reply, address=address, seconds=self.clock.monotonic() - started)
+            caller.admitted(proved=True)
+        log_token_request(reply, caller=caller, seconds=self.clock.monotonic() - started)
         return reply
 
-    async def _answer(self, request: web.Request) -> Answer:
+    async def _answer(self, request: web.Request, caller: Caller) -> Answer:
         if request.method != "POST":
             return answer.ONLY_POST
         if (request.content_length or 0) > MAX_FORM_BYTES:
@@ -67,7 +75,11 @@ class TokenEndpoint:
         media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media_type != FORM or "Content-Encoding" in request.headers:
             return answer.token_refused(Refusal.INVALID_REQUEST)
-        body = await read_body(request, MAX_FORM_BYTES, FORM_SECONDS)
+        who = network(caller.address) if authenticated is None else authenticated.client_id
+        if not self.room.has_room(who):
+            return answer.TOO_MANY_FORMS
+        with self.room.taken(who):
+            body = await read_body(request, MAX_FORM_BYTES, FORM_SECONDS)
         if not isinstance(body, bytes):
             return body
         client = granted(body, authenticated, clients)

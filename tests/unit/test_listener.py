@@ -20,6 +20,7 @@ from connector.errors import KafkaUnavailable, PublishRefused, SpoolUnavailable
 from connector.inbound.auth import BasicAuth, TokenAuth
 from connector.inbound.limits import Limits
 from connector.inbound.listener import Listener
+from connector.inbound.peers import Peers
 from connector.metrics import CALLBACK_RESULTS, Metrics
 from connector.types import ViewerAct
 from tests.doors import door
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from connector.inbound.door import Durability
+    from connector.inbound.tokenendpoint import TokenEndpoint
     from connector.types import Message
 
 TOKEN = "a-callback-token"
@@ -61,15 +63,27 @@ class Recorder:
 class Place:
     """A running listener with two doors, `acme` (a token) and `bolt` (Basic), and one way to call it."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *proxies: str) -> None:
         self.acme, self.bolt = Recorder(), Recorder()
         self.metrics = Metrics("0.1.0")
         self.doors = {
             "acme": door("acme", TokenAuth((TOKEN,)), self.acme, self.metrics, viewers=True),
             "bolt": door("bolt", BasicAuth((("seen", "pw"),)), self.bolt, self.metrics),
         }
+        self.clock = SystemClock()
+        self.listen(limits, *proxies)
+
+    def listen(self, limits: Limits, *proxies: str, tokens: TokenEndpoint | None = None) -> None:
+        """Makes the listener, which is not started yet."""
         self.listener = Listener(
-            self.doors, host="127.0.0.1", port=0, limits=limits, metrics=self.metrics, clock=SystemClock()
+            self.doors,
+            host="127.0.0.1",
+            port=0,
+            limits=limits,
+            metrics=self.metrics,
+            clock=self.clock,
+            peers=Peers(proxies),
+            tokens=tokens,
         )
 
     async def call(
@@ -96,8 +110,8 @@ class Place:
 
 
 @asynccontextmanager
-async def running(limits: Limits) -> AsyncIterator[Place]:
-    place = Place(limits)
+async def running(limits: Limits, *proxies: str) -> AsyncIterator[Place]:
+    place = Place(limits, *proxies)
     await place.listener.start()
     try:
         yield place
@@ -141,8 +155,9 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(place: Place) -> AsyncIterator[Wire]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", place.listener.port)
+async def wire(place: Place, address: str = "127.0.0.1") -> AsyncIterator[Wire]:
+    """A connection from `address`, which is one of the loopback's."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.listener.port, local_addr=(address, 0))
     try:
         yield Wire(reader, writer)
     finally:
@@ -540,6 +555,7 @@ async def test_a_head_of_unreasonable_size_is_refused(place: Place) -> None:
     async with wire(place) as line:
         await line.send("/callbacks/acme", BEARER, "X-Large: " + "x" * 100_000)
         assert await line.status() == 400
+        assert orjson.loads(await line.rest())["code"] == "malformed"
 
 
 async def test_a_connection_serves_one_callback_after_another(place: Place) -> None:

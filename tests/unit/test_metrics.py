@@ -31,6 +31,8 @@ COUNTERS = {
     "callbacks_unknown_workspace": set[str](),
     "token_requests": {"answer"},
     "late_refusals": set[str](),
+    "connections_cut": {"cause"},
+    "malformed_requests": set[str](),
     "issuer_key_failures": {"workspace"},
     "publish_failures": {"workspace"},
     "commit_failures": {"workspace"},
@@ -69,7 +71,17 @@ GAUGES = (
     ),
     *("spooled_callbacks", "spooled_bytes", "spooled_oldest_seconds"),
 )
-UNITS = {"seconds", "partitions", "records", "requests", "slots", "callbacks", "bytes", "videos"}
+UNITS = {
+    "seconds",
+    "partitions",
+    "records",
+    "requests",
+    "slots",
+    "callbacks",
+    "bytes",
+    "videos",
+    "connections",
+}
 STATES = {"suspended", "ready"}  # 0 or 1: a state has no unit
 
 
@@ -95,6 +107,7 @@ def test_the_exposition_holds_these_metrics_of_these_kinds_and_no_others() -> No
         **dict.fromkeys(HISTOGRAMS, "histogram"),
         **dict.fromkeys(GAUGES, "gauge"),
         "waiting_requests": "gauge",
+        "listener_connections": "gauge",
         "build_info": "gauge",
     }
     assert {name: family.type for name, family in families(metrics).items()} == kinds

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, FOUND_BY, TOKEN_ANSWERS, Metrics
+from connector.metrics import (
+    ATTEMPT_REASONS,
+    CALLBACK_RESULTS,
+    CUT_CAUSES,
+    FOUND_BY,
+    TOKEN_ANSWERS,
+    Metrics,
+)
 from connector.types import OutcomeKind, Priority, ViewerAct
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +62,7 @@ def test_the_values_of_closed_labels_are_all_there() -> None:
         "verdict": list(ATTEMPT_REASONS),
         "result": list(CALLBACK_RESULTS),
         "answer": list(TOKEN_ANSWERS),
+        "cause": list(CUT_CAUSES),
         "found_by": list(FOUND_BY),
         "event": [act.value for act in ViewerAct],
     }

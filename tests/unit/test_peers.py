@@ -29,6 +29,7 @@ PROXIES = Peers(("10.0.0.0/8", "2001:db8:1::/48"))
         ("::ffff:10.0.0.1", ["203.0.113.9"], "203.0.113.9"),
         ("10.0.0.1", ["203.0.113.9, garbage"], "10.0.0.1"),
         ("10.0.0.1", ["garbage, 10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", ["fe80::1%any text"], "fe80::1"),
         ("10.0.0.1", [""], "10.0.0.1"),
         ("10.0.0.1", ["203.0.113.9,"], "10.0.0.1"),
         (None, ["203.0.113.9"], "unknown"),
@@ -40,6 +41,14 @@ def test_the_address_is_the_last_that_is_no_trusted_proxy_s(
     peer: str | None, forwarded_for: list[str], address: str
 ) -> None:
     assert PROXIES.address(peer, forwarded_for) == address
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [("10.0.0.1", True), ("::ffff:10.0.0.1", True), ("192.0.2.1", False), ("", False), ("a-socket", False)],
+)
+def test_a_proxy_is_trusted_by_its_own_address(peer: str, *, trusted: bool) -> None:
+    assert PROXIES.trusts(peer) is trusted
 
 
 def test_without_trusted_proxies_nobody_is_believed() -> None:

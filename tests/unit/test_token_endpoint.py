@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from connector.inbound.grants import Client
 from connector.inbound.limits import Limits
 from connector.inbound.listener import Listener
 from connector.inbound.peers import Peers
-from connector.inbound.tokenendpoint import MAX_FORM_BYTES, TokenEndpoint
+from connector.inbound.tokenendpoint import MAX_FORM_BYTES, MAX_FORMS, TokenEndpoint
 from connector.metrics import TOKEN_ANSWERS, Metrics
 from connector.testing import FakeClock
 from connector.wiring import OwnTokens
@@ -232,6 +232,39 @@ async def test_a_form_that_comes_too_slowly_is_given_up(
         await line.send("/oauth2/token", URLENCODED, "Content-Length: 10", body=b"grant")
         assert await line.status() == 408
     assert place.counted() == {"timed_out": 1}
+
+
+async def test_who_sends_many_forms_slowly_keeps_nobody_else_from_fetching_a_token() -> None:
+    async with running(Place("127.0.0.0/8")) as place, AsyncExitStack() as open_:
+        slow = [await open_.enter_async_context(wire(place)) for _ in range(MAX_FORMS + 1)]
+        attacker = "X-Forwarded-For: 203.0.113.9"
+        for line in slow[:-1]:
+            await line.send("/oauth2/token", URLENCODED, attacker, "Content-Length: 100", body=b"g")
+        await asyncio.sleep(0.2)
+        await slow[-1].send("/oauth2/token", URLENCODED, attacker, "Content-Length: 100", body=b"g")
+        assert await slow[-1].status() == 503
+        assert place.counted() == {"busy": 1}
+        assert (await place.ask(None, **{"X-Forwarded-For": "198.51.100.1"}))[0] == 200
+        proved = basic("acme-seen", SECRETS["acme"])  # even from the same address
+        grant = {"grant_type": "client_credentials"}
+        headers = {"X-Forwarded-For": "203.0.113.9", "Authorization": proved}
+        assert (await place.ask(grant, **headers))[0] == 200
+        for line in slow[:-1]:
+            line.writer.close()
+        await until(lambda: place.counted()["busy"] == 1 and place.counted().get("cut_off") == MAX_FORMS)
+        assert (await place.ask(None, **{"X-Forwarded-For": "203.0.113.9"}))[0] == 200
+
+
+async def test_a_stop_waits_for_a_form_that_is_being_read(place: Place) -> None:
+    form = b"grant_type=client_credentials&client_id=acme-seen&client_secret=a-secret-of-acme"
+    async with wire(place) as line:
+        await line.send("/oauth2/token", URLENCODED, f"Content-Length: {len(form)}", body=form[:10])
+        await until(lambda: len(place.listener._under_way) == 1)
+        stop = asyncio.create_task(place.listener.stop(20), name="stop")
+        await asyncio.sleep(0.1)
+        line.writer.write(form[10:])
+        assert await line.status() == 200
+        await stop
 
 
 async def test_a_wrong_secret_in_the_header_is_refused_before_the_form_is_read(place: Place) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import resource
 import urllib.parse
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,6 +230,40 @@ def test_what_looks_unwise_is_a_warning(
 ) -> None:
     config = loaded(folder(acme=workspace.replace(was, becomes)))
     assert [str(it) for it in config.warnings] == [f"config/workspaces/acme.yaml:{warning}"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "descriptors", "warnings"),
+    [
+        ("max_connections: 224", 65_536, []),
+        (
+            "max_connections: 223",
+            65_536,
+            ["calls of 2 workspaces can take 96 places: they get in each other's way below 224"],
+        ),
+        (
+            "max_connections: 500",
+            691,
+            ["a process may open 691 files here (ulimit -n), and may need 692"],
+        ),
+        ("max_connections: 500", 692, []),
+    ],
+)
+def test_more_than_there_are_places_or_files_for_is_a_warning(
+    folder: Folder,
+    workspace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: str,
+    descriptors: int,
+    warnings: list[str],
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (descriptors, descriptors))
+    connector = f"kafka: {{bootstrap_servers: 'localhost:9092'}}\nlistener:\n  {settings}\n"
+    other = workspace.replace("name: acme", "name: other").replace("w-1", "w-2")
+    with_viewers = workspace + "topics: {viewers: seen.acme.viewers}\n"
+    config = loaded(folder(connector=connector, acme=with_viewers, other=other))
+    where = "config/connector.yaml:3: listener.max_connections: "
+    assert [str(it) for it in config.warnings] == [where + warning for warning in warnings]
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "seen.localhost"])
