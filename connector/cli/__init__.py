@@ -19,6 +19,7 @@ _COMMANDS = {
     "videos": _Command(
         "connector.cli.videos", "List the videos that are waited for, and those that never came."
     ),
+    "openapi": _Command("connector.cli.openapi", "Print the OpenAPI document of the listener."),
     "demo": _Command("connector.cli.demo", "Show it all at work on this machine, on a Kafka of its own."),
     "emulate": _Command("connector.cli.emulate", "Be SEEN on a port of this machine."),
 }

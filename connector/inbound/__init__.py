@@ -11,5 +11,7 @@ there into Kafka), `answer`.
     slowing.py, attempts.py, peers.py       wrong secrets are answered late, by address
     connections.py, places.py, caller.py    what is too slow or too much is cut off; who may stay where places are few
     limits.py, room.py, body.py             what calls may take: so many at once, and a body read with limits
+    openapi.py, answerschema.py             the description of all that, read from the answers
+    documentendpoint.py                     where that is served
     accesslog.py                            a line for each call
 """

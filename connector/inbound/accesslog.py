@@ -23,6 +23,7 @@ MOST_AT_ONCE = 100
 """So many lines about calls of those who may make none can be written at once, and one more in each second."""
 
 _MAX_PATH = 200
+_EXPECTED = frozenset({"published", "described"})
 _MAX_ID = 1024
 _TELL_SECONDS = 10.0
 
@@ -61,10 +62,10 @@ class Noise:
 def log_call(
     reply: Answer, request: web.Request, *, workspace: str | None, caller: Caller, seconds: float
 ) -> None:
-    """What a caller was told that brought a callback, or came to a path that is none; it took `seconds`."""
+    """What a caller was told that brought a callback, or asked for no token; it took `seconds`."""
     if not caller.is_logged():
         return
-    level = log.info if reply.result == "published" else log.warning
+    level = log.info if reply.result in _EXPECTED else log.warning
     level(
         "callback_answered",
         workspace=workspace,

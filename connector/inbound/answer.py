@@ -54,6 +54,7 @@ _RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 NO_SUCH_PATH = Answer(404, "not_found", "there is nothing at this path", {})
 WRONG_METHOD = Answer(405, "wrong_method", "call with POST, PUT or PATCH", {"Allow": "POST, PUT, PATCH"})
 ONLY_POST = Answer(405, "wrong_method", "call with POST", {"Allow": "POST"})
+ONLY_GET = Answer(405, "wrong_method", "call with GET", {"Allow": "GET, HEAD"})
 UNAUTHENTICATED = Answer(
     401,
     "unauthenticated",
@@ -89,6 +90,11 @@ CUT_OFF = Answer(400, "cut_off", "the body ended before it was whole", {})
 def too_large(max_body_bytes: int) -> Answer:
     """The answer to a body of more than `max_body_bytes`."""
     return Answer(413, "too_large", f"a body may have {max_body_bytes} bytes", {})
+
+
+def described(document: Mapping[str, object]) -> Answer:
+    """The description of the listener's interface."""
+    return Answer(200, "described", "", {}, closes=False, document=document)
 
 
 def token_issued(token: str, lifetime_seconds: float, workspace: str) -> Answer:

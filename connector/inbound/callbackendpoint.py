@@ -1,7 +1,8 @@
 """Where SEEN's callbacks arrive: `POST|PUT|PATCH /callbacks/{workspace}`, and `…/viewer` for what viewers do.
 
-One call, in this order: length → right → kind → type → room for the body → body → room for the call → durable → answer. Until the caller has proved its right
-nothing of the body is looked at, and no more than the cap is ever held. 2xx is answered only for what is durable.
+One call, in this order: length → right → kind → type → room for the body → body → room for the call → durable → answer.
+Until the caller has proved its right nothing of the body is looked at, and no more than the cap is ever held. 2xx is
+answered only for what is durable.
 
 An unknown workspace and a wrong secret get the same answer: the outside cannot tell which workspaces exist. It comes late
 to an address that has failed often (`slowing`). Each workspace has room of its own for each kind of call, so that none can

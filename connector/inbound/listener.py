@@ -3,6 +3,7 @@
 /callbacks/{workspace}          callbackendpoint.py
 /callbacks/{workspace}/viewer   likewise
 /oauth2/token                   tokenendpoint.py
+/openapi.json                   documentendpoint.py
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from connector.inbound.accesslog import Noise, log_call, log_malformed
 from connector.inbound.callbackendpoint import CallbackEndpoint
 from connector.inbound.caller import Caller
 from connector.inbound.connections import Connection, Connections
+from connector.inbound.documentendpoint import DocumentEndpoint
+from connector.inbound.openapi import DOCUMENT_PATH
 from connector.inbound.peers import Peers
 from connector.inbound.room import Room, UnderWay
 from connector.inbound.slowing import Slowing
@@ -88,6 +91,7 @@ class Listener:
         self._endpoints: dict[str, Endpoint] = {
             "/callbacks/{workspace}": CallbackEndpoint("video", *behind),
             "/callbacks/{workspace}/viewer": CallbackEndpoint("viewer", *behind),
+            DOCUMENT_PATH: DocumentEndpoint(),
         }
         if tokens is not None:
             self._endpoints["/oauth2/token"] = tokens
