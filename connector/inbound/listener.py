@@ -162,13 +162,13 @@ class Listener:
         connection.asks()
         with self._under_way.one():
             reply = await endpoint.serve(request, self._caller(request, connection))
-        return self._response(reply, connection)
+        return self._response(request, reply, connection)
 
     async def _call_elsewhere(self, request: web.Request) -> web.Response:
         connection = cast("Connection", request.protocol)
         caller = self._caller(request, connection)
         log_call(answer.NO_SUCH_PATH, request, workspace=None, caller=caller, seconds=0.0)
-        return self._response(answer.NO_SUCH_PATH, connection)
+        return self._response(request, answer.NO_SUCH_PATH, connection)
 
     def _malformed(
         self, request: web.BaseRequest, connection: Connection, error: HttpProcessingError
@@ -176,14 +176,16 @@ class Listener:
         self._metrics.malformed_requests.inc()
         caller = Caller(request.remote or "unknown", connection, self._slowing, self._noise)
         log_malformed(type(error).__name__, caller)
-        return self._response(answer.MALFORMED, connection)
+        return self._response(request, answer.MALFORMED, connection)
 
     def _caller(self, request: web.Request, connection: Connection) -> Caller:
         address = self._peers.address(request.remote, request.headers.getall("X-Forwarded-For", []))
         return Caller(address, connection, self._slowing, self._noise)
 
-    def _response(self, reply: Answer, connection: Connection) -> web.Response:
-        closes = reply.closes or self._is_stopping
+    def _response(self, request: web.BaseRequest, reply: Answer, connection: Connection) -> web.Response:
+        # aiohttp 3.14 takes the last trailer of a body in chunks for a header of the request that follows.
+        may_have_trailers = "Transfer-Encoding" in request.headers
+        closes = reply.closes or may_have_trailers or self._is_stopping
         connection.is_answered(closes=closes)
         response = web.Response(
             status=reply.status, body=reply.body, headers=reply.headers, content_type="application/json"

@@ -251,6 +251,18 @@ async def test_a_body_in_chunks_is_taken(place: Place) -> None:
     assert [message.key for _, message in place.acme.published] == [b"1"]
 
 
+async def test_regression_a_trailer_of_one_call_is_no_header_of_the_next(place: Place) -> None:
+    async with wire(place) as line:
+        await line.send(
+            "/callbacks/acme", BEARER, JSON, "Transfer-Encoding: chunked", body=b'a\r\n{"id":"1"}\r\n'
+        )
+        line.writer.write(b"0\r\nAuthorization: Bearer wrong\r\n\r\n")
+        await line.send("/callbacks/acme", BEARER, JSON, "Content-Length: 10", body=b'{"id":"2"}')
+        answers = await line.rest()
+    assert answers.count(b"HTTP/1.1 200 OK") == answers.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in answers  # so no other call comes behind the trailer
+
+
 # --- who may call
 
 
