@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test simulate lint bench clean
+.PHONY: demo test simulate fuzz lint bench clean
 
 demo: .venv/ready
 	$(BIN)/seen-connector demo
@@ -11,6 +11,9 @@ test: .venv/ready
 
 simulate: .venv/ready
 	$(BIN)/python -m tests.simulation --seeds 2000
+
+fuzz: .venv/ready
+	$(BIN)/python -m tests.fuzz --requests 100000
 
 lint: .venv/ready
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

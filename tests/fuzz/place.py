@@ -1,0 +1,128 @@
+"""What is called: a connector process as a user runs it, with a broker, and somebody else's server for access tokens."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+from urllib.parse import urlsplit
+
+import orjson
+
+from connector.kafka.connection import KafkaConnection
+from connector.kafka.reader import read_topic
+from connector.sandbox.emulator import Emulator, EmulatorSettings, WorkspaceSettings
+from tests.end_to_end.deployment import SEEN_TOKEN, Deployment
+from tests.fuzz.bodies import CUSTOMER
+from tests.fuzz.doors import SIGNING_KEY, doors, planted
+from tests.issuer import KeyServer, certificate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.fuzz.books import Books
+    from tests.fuzz.doors import Door
+
+_READ_SECONDS = 300.0
+_LEFT_OVER = 5
+
+
+@dataclass(slots=True)
+class Place:
+    """A connector that runs, with its doors."""
+
+    deployment: Deployment
+    doors: dict[str, Door]
+    _sockets: int = 0
+
+    def count_sockets(self) -> None:
+        """When it has as many as it needs."""
+        self._sockets = _sockets(self.deployment.pid)
+
+    @property
+    def port(self) -> int:
+        """Of the listener."""
+        port = urlsplit(self.deployment.listener_url).port
+        assert port is not None
+        return port
+
+    def memory_mb(self) -> float:
+        """The most that was resident so far."""
+        status = Path(f"/proc/{self.deployment.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+    async def close(self, books: Books) -> None:
+        """Ends the connector, and books how it ended, what it wrote into its log, and what is in Kafka."""
+        sockets = _sockets(self.deployment.pid)
+        if sockets > self._sockets + _LEFT_OVER:
+            books.breach("connections left over", f"{sockets} sockets, {self._sockets} before")
+        books.counts["most resident memory of the connector, MB"] = round(self.memory_mb())
+        code = await self.deployment.stop()
+        if code != 0:
+            books.breach("ended badly", f"with {code}")
+        self._read_log(books)
+        connection = KafkaConnection(self.deployment.bootstrap)
+        for name, door in self.doors.items():
+            for role in ("videos", "dead_letters", *(["viewers"] if door.takes_viewer_events else [])):
+                topic = self.deployment.topic(role, name)
+                async for record in read_topic(connection, topic, seconds=_READ_SECONDS):
+                    books.record(name, role, record)
+        books.close()
+
+    def _read_log(self, books: Books) -> None:
+        secrets = planted()
+        with self.deployment.log_path.open("rb") as lines:
+            for line in lines:
+                books.counts["lines of the log"] += 1
+                try:
+                    orjson.loads(line)
+                except ValueError:
+                    books.breach("lines of the log that are none", repr(line))
+                if b"Traceback" in line:
+                    books.breach("tracebacks in the log", repr(line))
+                if any(secret in line for secret in secrets):
+                    books.breach("secrets in the log", repr(line))
+                if CUSTOMER in line:
+                    books.breach("customers' data in the log", repr(line))
+
+
+@asynccontextmanager
+async def place(folder: Path, bootstrap: str, prefix: str) -> AsyncIterator[Place]:
+    """Starts it all but the broker at `bootstrap`, and ends it. Topics begin with `prefix`."""
+    async with AsyncExitStack() as ending:
+        files = certificate(folder)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*files)
+        issuer = await ending.enter_async_context(KeyServer().running(tls))
+        known = doors(f"{issuer.url}/keys")
+        workspaces = tuple(WorkspaceSettings(id=name, tokens=(SEEN_TOKEN,)) for name in known)
+        seen = await ending.enter_async_context(Emulator(EmulatorSettings(workspaces=workspaces)))
+        deployment = Deployment(folder, bootstrap, seen.url, prefix)
+        deployment.connector["listener"] |= {
+            "trusted_proxies": ["127.0.0.0/8"],
+            "oauth2": {"signing_key": SIGNING_KEY},
+            "publish_timeout_seconds": 10,
+        }
+        for door in known.values():
+            viewers: dict[str, dict[str, object]] = {"viewers": {}} if door.takes_viewer_events else {}
+            deployment.workspace(door.name, callback={"auth": door.auth}, **viewers)
+        with mock.patch.dict(os.environ, {"SSL_CERT_FILE": str(files[0])}):
+            await ending.enter_async_context(deployment)
+        for name in known:
+            await deployment.running(name)
+        yield Place(deployment, known)
+
+
+def _sockets(pid: int) -> int:
+    """How many sockets the process has open."""
+    count = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            count += each.readlink().name.startswith("socket:")
+        except OSError:
+            continue
+    return count
