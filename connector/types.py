@@ -162,7 +162,7 @@ class Message:
     @property
     def size(self) -> int:
         """An upper bound of the bytes that it takes in a topic, framing included."""
-        framing = 128 + sum(len(name) * 4 + len(value or b"") + 10 for name, value in self.headers)
+        framing = 128 + sum([len(name) * 4 + len(value or b"") + 10 for name, value in self.headers])
         return framing + len(self.key or b"") + len(self.value or b"")
 
 

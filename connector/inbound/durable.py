@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -27,8 +26,6 @@ from connector.inbound.door import bury
 from connector.types import Reason
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
-
     from connector.inbound.door import Durability, Grave, Publisher
     from connector.inbound.spool import Spool
     from connector.inbound.spoolfile import Row
@@ -43,7 +40,8 @@ _WAITS = Backoff(0.5, 5.0)
 class DurablePublisher:
     """Publishes for the workspace of `grave`: with `kafka` within `limit_seconds`, else into `spool`.
 
-    `kafka` is where the drain publishes, too; `grave` is where what a topic refuses is buried by it.
+    `kafka` keeps that limit by itself. It is where the drain publishes, too; `grave` is where what a topic refuses is
+    buried by it.
     """
 
     def __init__(self, kafka: Publisher, spool: Spool, grave: Grave, limit_seconds: float) -> None:
@@ -63,29 +61,33 @@ class DurablePublisher:
 
         Raises PublishRefused if it is too large for the topic, SpoolUnavailable if neither Kafka nor the spool took it.
         """
-        deadline = asyncio.get_running_loop().time() + self._limit_seconds
-        async with self._turn(topic, message.key):
-            if not self._joins(topic, message.key) and await self._published(topic, message, deadline):
-                return "published"
-            try:
-                await self._spool.append(self._grave.workspace, topic, message)
-            finally:  # what was cancelled may be on the disk all the same
-                self._work.set()
-            return "spooled"
+        came_at = asyncio.get_running_loop().time()
+        if message.key is None:
+            return await self._decided(topic, message, came_at)
+        async with self._turns.setdefault((topic, message.key), asyncio.Lock()):  # first come, first served
+            return await self._decided(topic, message, came_at)
 
-    def _turn(self, topic: str, key: bytes | None) -> AbstractAsyncContextManager[object]:
-        """One at a time of each key, first come, first served."""
-        return nullcontext() if key is None else self._turns.setdefault((topic, key), asyncio.Lock())
+    async def _decided(self, topic: str, message: Message, came_at: float) -> Durability:
+        if not self._joins(topic, message.key) and await self._published(topic, message, came_at):
+            return "published"
+        try:
+            await self._spool.append(self._grave.workspace, topic, message)
+        finally:  # what was cancelled may be on the disk all the same
+            self._work.set()
+        return "spooled"
 
     def _joins(self, topic: str, key: bytes | None) -> bool:
         if topic in self._away and self._holding.has_topic(topic):
             return True
         return key is not None and self._holding.may_have(topic, key)
 
-    async def _published(self, topic: str, message: Message, deadline: float) -> bool:
+    async def _published(self, topic: str, message: Message, came_at: float) -> bool:
         try:
-            async with asyncio.timeout_at(deadline):
+            if came_at == asyncio.get_running_loop().time():  # it did not wait for its turn
                 await self._kafka.publish(topic, message)
+            else:
+                async with asyncio.timeout_at(came_at + self._limit_seconds):
+                    await self._kafka.publish(topic, message)
         except (KafkaUnavailable, TimeoutError):
             self._away.add(topic)
             return False

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from connector.kafka.connection import KafkaConnection
     from connector.types import Message
 
-    Ack: TypeAlias = asyncio.Future[None]
+    _What: TypeAlias = tuple[str, Message]
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class KafkaSink:
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
         self._stopped = False
-        self._pending: dict[tuple[str, Message], Ack] = {}
+        self._pending: dict[_What, _OnItsWay] = {}
         self._pending_bytes = 0
         self._stopping: set[asyncio.Task[bool]] = set()
 
@@ -85,8 +85,8 @@ class KafkaSink:
             raise PublishRefused(f"{size} bytes; {topic} takes {self._limits[topic]}")
         try:
             async with asyncio.timeout(self._wait_seconds):
-                acknowledged = self._pending.get((topic, message)) or await self._send(topic, message, size)
-                await asyncio.shield(acknowledged)
+                on_its_way = self._pending.get((topic, message)) or await self._send(topic, message, size)
+                await on_its_way.acknowledged()
         except TimeoutError as error:
             raise KafkaUnavailable(f"{topic}: not acknowledged within {self._wait_seconds:g} s") from error
         except _TOO_LARGE as error:
@@ -97,38 +97,35 @@ class KafkaSink:
                 self._abandon()
             raise KafkaUnavailable(f"{topic}: {type(error).__name__}") from error
 
-    async def _send(self, topic: str, message: Message, size: int) -> Ack:
+    async def _send(self, topic: str, message: Message, size: int) -> _OnItsWay:
         if self._pending_bytes + size > _MAX_PENDING_BYTES:
             raise KafkaUnavailable(
                 f"{topic}: {self._pending_bytes} bytes wait for their acknowledgement already"
             )
-        producer = await self._connected()
+        producer = self._producer or await self._connected()
         # Neither key nor value fails an assertion inside aiokafka: whoever builds such a message gives it b"".
         sent: asyncio.Future[Any] = await producer.send(
             topic, value=message.value, key=message.key, headers=list(message.headers)
         )
-        # A future of our own, for one that a broken producer abandons must be ended by us and not by its owner.
-        acknowledged: Ack = asyncio.get_running_loop().create_future()
-        sent.add_done_callback(lambda done: _pass_on(done, acknowledged))
-        self._pending[topic, message] = acknowledged
+        what, on_its_way = (topic, message), _OnItsWay(size)
+        self._pending[what] = on_its_way
         self._pending_bytes += size
-        acknowledged.add_done_callback(lambda done: self._forget(topic, message, size, done))
-        return acknowledged
+        sent.add_done_callback(lambda done: self._ended(what, on_its_way, _error(done)))
+        return on_its_way
 
-    def _forget(self, topic: str, message: Message, size: int, done: Ack) -> None:
-        if self._pending.get((topic, message)) is done:
-            del self._pending[topic, message]
-        self._pending_bytes -= size
-        done.exception()  # where nobody waits any more, it is not "never retrieved"
+    def _ended(self, what: _What, on_its_way: _OnItsWay, error: BaseException | None) -> None:
+        if self._pending.get(what) is on_its_way:
+            del self._pending[what]
+        if on_its_way.end(error):
+            self._pending_bytes -= on_its_way.size
 
     def _abandon(self) -> None:
         """Gives up the broken producer. An error of aiokafka's is always the current one's: an abandoned producer has
         nothing pending any more.
         """
         broken, self._producer = self._producer, None
-        for acknowledged in list(self._pending.values()):
-            if not acknowledged.done():
-                acknowledged.set_exception(KafkaUnavailable("the producer broke"))
+        for what, on_its_way in list(self._pending.items()):
+            self._ended(what, on_its_way, KafkaUnavailable("the producer broke"))
         if broken is not None:
             log.warning("producer_replaced", producer=self._name)
             task = asyncio.create_task(stopped(broken.stop(), self._wait_seconds), name=f"{self._name}: stop")
@@ -162,12 +159,38 @@ class KafkaSink:
         )
 
 
-def _pass_on(sent: asyncio.Future[Any], acknowledged: Ack) -> None:
-    if acknowledged.done():
-        return
-    if sent.cancelled():
-        acknowledged.set_exception(KafkaUnavailable("the producer was stopped"))
-    elif (error := sent.exception()) is not None:
-        acknowledged.set_exception(error)
-    else:
-        acknowledged.set_result(None)
+class _OnItsWay:
+    """A message that Kafka has not acknowledged yet, and who waits for that: nobody's end is another's."""
+
+    __slots__ = ("_ended", "_waiting", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._ended = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def acknowledged(self) -> None:
+        """Returns when it is, raises what it failed with. To be called before it has ended."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            self._waiting.remove(waiting)
+            raise
+
+    def end(self, error: BaseException | None) -> bool:
+        """Tells those who wait; whether this was the first end: one that a broken producer abandons comes to another."""
+        is_first, self._ended = not self._ended, True
+        for waiting in self._waiting if is_first else ():
+            if waiting.done():  # cancelled, and about to leave
+                continue
+            if error is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(error)
+        return is_first
+
+
+def _error(sent: asyncio.Future[Any]) -> BaseException | None:
+    return KafkaUnavailable("the producer was stopped") if sent.cancelled() else sent.exception()

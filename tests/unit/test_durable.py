@@ -7,9 +7,10 @@ import shutil
 import threading
 from collections import defaultdict
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -27,7 +28,7 @@ from connector.types import Message
 from tests.end_to_end.deployment import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from connector.inbound.door import Durability
@@ -44,7 +45,8 @@ class Kafka:
     forgets it · deaf: lands, and the acknowledgement is lost. `refuses` says which messages are too large.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit_seconds: float = 5.0) -> None:
+        self.limit_seconds = limit_seconds
         self.mode: Mode = "well"
         self.landed: list[tuple[str, Message]] = []
         self.pending: list[tuple[str, Message]] = []
@@ -58,7 +60,11 @@ class Kafka:
         self.attempts += 1
         if self.refuses(topic, message):
             raise PublishRefused("too large")
-        await self.gate.wait()
+        try:
+            async with asyncio.timeout(self.limit_seconds):
+                await self.gate.wait()
+        except TimeoutError:
+            raise KafkaUnavailable("not acknowledged") from None
         if self.mode == "away" or self.fails(topic, message):
             if (topic, message) not in self.pending:
                 self.pending.append((topic, message))
@@ -253,7 +259,7 @@ async def test_a_callback_that_kafka_takes_never_touches_the_disk(tmp_path: Path
 
 
 async def test_after_the_limit_a_callback_is_on_the_disk_and_then_in_kafka(tmp_path: Path) -> None:
-    kafka = Kafka()
+    kafka = Kafka(limit_seconds=0.05)
     kafka.gate.clear()
     async with running(tmp_path, kafka, limit_seconds=0.05) as process:
         assert await process.call(1) == "spooled"
@@ -261,6 +267,25 @@ async def test_after_the_limit_a_callback_is_on_the_disk_and_then_in_kafka(tmp_p
         kafka.gate.set()
         await process.drained()
     assert kafka.values() == [b"1"]
+
+
+@pytest.mark.parametrize("run_in", [asyncio.run, uvloop.run])
+def test_the_limit_counts_from_the_call_and_not_from_its_turn(
+    tmp_path: Path, run_in: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
+    async def course() -> None:
+        kafka = Kafka(limit_seconds=60)
+        kafka.gate.clear()
+        async with running(tmp_path, kafka, draining=False, limit_seconds=0.05) as process:
+            first = asyncio.create_task(process.call(1))
+            await eventually(lambda: kafka.attempts == 1, "the first has its turn", 20)
+            second = asyncio.create_task(process.call(2))
+            await asyncio.sleep(0.1)
+            kafka.gate.set()
+            await first
+            assert await second == "spooled"
+
+    run_in(course())
 
 
 async def test_while_kafka_is_away_nobody_else_waits_for_it_and_then_the_direct_way_is_open_again(
