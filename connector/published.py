@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 import uuid
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Literal
 
 import orjson
-from cloudevents.core.bindings.kafka import to_binary
-from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
 
 from connector.text import cut, moment, rfc3339, well_formed
 from connector.types import Message, OutcomeKind
@@ -45,8 +42,9 @@ MAX_DETAIL_BYTES = 2_048
 _LAST_KAFKA_TIME_MS = 253_402_300_799_999  # the end of the year 9999, where RFC 3339 ends
 # W3C Trace Context writes 55 characters, later versions may write more. What is no ASCII would break CloudEvents readers.
 _TRACEPARENT = re.compile(rb"[!-~]{1,256}")
-_VIDEO_NAMESPACE = uuid.UUID("e60fa8ef-3a0c-4e42-b272-7e45b2dd94b0")  # fixed for ever: event ids rest on it
-_JSON = JSONFormat()
+_VIDEO_NAMESPACE = uuid.UUID(
+    "e60fa8ef-3a0c-4e42-b272-7e45b2dd94b0"
+).bytes  # fixed for ever: event ids rest on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +142,7 @@ def video_overdue_message(workspace: str, video: VideoOverdue) -> Message:
     """
     accepted_at = rfc3339(video.accepted_at)
     # Three parts, where a video that is ready has four: the ids of the two never meet.
-    event_id = str(uuid.uuid5(_VIDEO_NAMESPACE, json.dumps([workspace, video.id, accepted_at])))
+    event_id = _uuid5(workspace, video.id, accepted_at)
     video_id = well_formed(video.id)
     attributes = _attributes(VIDEO_OVERDUE, workspace, event_id, video_id, video.last_checked_at)
     data = {
@@ -163,11 +161,10 @@ def viewer_message(workspace: str, event: ViewerEvent) -> Message:
     """
     known_id = _known_id(event.id)
     # Two parts, where those of videos have three or four: their ids never meet.
-    name = json.dumps([workspace, hashlib.sha256(event.raw).hexdigest()])
-    event_id = str(uuid.uuid5(_VIDEO_NAMESPACE, name))
+    event_id = _uuid5(workspace, hashlib.sha256(event.raw).hexdigest())
     event_type = f"seen.viewer.{event.act}.v1"
     attributes = _attributes(event_type, workspace, event_id, known_id, event.received_at)
-    return _binary(attributes, event.raw, None if known_id is None else known_id.encode())
+    return Message(key=None if known_id is None else known_id.encode(), value=event.raw, headers=attributes)
 
 
 def video_event_id(workspace: str, video: VideoReady) -> str:
@@ -176,39 +173,47 @@ def video_event_id(workspace: str, video: VideoReady) -> str:
     A callback that comes twice, and a look-up that finds the same video, give the same id.
     """
     link = video.player_url or video.landing_page_url
-    # JSON text is unambiguous: no choice of names can make two different videos meet in one id.
-    name = json.dumps([workspace, video.campaign_slug, video.id, link])
-    return str(uuid.uuid5(_VIDEO_NAMESPACE, name))
+    return _uuid5(workspace, video.campaign_slug, video.id, link)
+
+
+def _uuid5(*parts: str | None) -> str:
+    """`uuid.uuid5` of the parts as `json.dumps` writes them: JSON is unambiguous, so no choice of names lets two lists meet.
+
+    Each callback needs it, and this takes a third of the time of those two.
+    """
+    texts = ["null" if part is None else encode_basestring_ascii(part) for part in parts]
+    digest = hashlib.sha1(b"%b[%b]" % (_VIDEO_NAMESPACE, ", ".join(texts).encode()), usedforsecurity=False)
+    octets = bytearray(digest.digest()[:16])
+    octets[6] = octets[6] & 0x0F | 0x50  # the version
+    octets[8] = octets[8] & 0x3F | 0x80  # the variant
+    text = octets.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _attributes(
     event_type: str, workspace: str, event_id: str, subject: str | None, happened_at: float
-) -> dict[str, object]:
-    attributes: dict[str, object] = {
-        "specversion": "1.0",
-        "type": event_type,
-        "source": f"/workspaces/{workspace}",
-        "id": event_id,
-        "time": moment(happened_at),
-        "datacontenttype": "application/json",
-    }
-    return attributes if subject is None else {**attributes, "subject": subject}
+) -> Headers:
+    """An event's attributes as headers (CloudEvents, Kafka protocol binding, 3.2)."""
+    required: Headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", event_type.encode()),
+        ("ce_source", f"/workspaces/{workspace}".encode()),
+        ("ce_id", event_id.encode()),
+        ("ce_time", moment(happened_at).isoformat().replace("+00:00", "Z").encode()),
+        ("content-type", b"application/json"),
+    )
+    return required if subject is None else (*required, ("ce_subject", subject.encode()))
 
 
 def _message(
-    attributes: dict[str, object], data: Mapping[str, object], key: bytes | None, more: Headers = ()
+    attributes: Headers, data: Mapping[str, object], key: bytes | None, more: Headers = ()
 ) -> Message:
     came = {
         name: well_formed(value) if isinstance(value, str) else value
         for name, value in data.items()
         if value is not None
     }
-    return _binary(attributes, orjson.dumps(came), key, more)
-
-
-def _binary(attributes: dict[str, object], data: bytes, key: bytes | None, more: Headers = ()) -> Message:
-    binary = to_binary(CloudEvent(attributes, data), _JSON)
-    return Message(key=key, value=binary.value, headers=(*binary.headers.items(), *more))
+    return Message(key=key, value=orjson.dumps(came), headers=attributes + more)
 
 
 def _known_id(event_id: str | None) -> str | None:

@@ -21,6 +21,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 def well_formed(text: str) -> str:
     """The same text with each lone surrogate replaced by U+FFFD, so that UTF-8 can carry it."""
+    if text.isascii():
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import uuid
 from dataclasses import replace
 from typing import Any
 
@@ -261,6 +263,15 @@ def test_two_videos_have_the_same_event_id_exactly_if_they_are_the_same(
 ) -> None:
     same = identity(workspace, video) == identity(other_workspace, other)
     assert (video_event_id(workspace, video) == video_event_id(other_workspace, other)) is same
+
+
+@given(any_text, st.builds(replace, videos, id=any_text, campaign_slug=st.none() | any_text))
+def test_a_video_s_event_id_is_the_uuid5_of_a_json_array(workspace: str, video: VideoReady) -> None:
+    """Ids are for ever: what was published by an earlier version must be recognised."""
+    namespace = uuid.UUID("e60fa8ef-3a0c-4e42-b272-7e45b2dd94b0")
+    link = video.player_url or video.landing_page_url
+    name = json.dumps([workspace, video.campaign_slug, video.id, link])
+    assert video_event_id(workspace, video) == str(uuid.uuid5(namespace, name))
 
 
 @given(any_text.filter(bool), any_text)
