@@ -172,6 +172,7 @@ class CallbackAuthenticator:
 
     def __init__(self, config: model.CallbackAuth) -> None:
         self._config = config
+        self._by_token: TokenAuth | None = None
 
     async def check(self, headers: Headers[str, str]) -> Proof:
         """What these headers prove."""
@@ -180,7 +181,10 @@ class CallbackAuthenticator:
     def _authenticator(self) -> Authenticator:
         config = self._config
         if config.token:
-            return TokenAuth(tuple(each.reveal() for each in config.token), config.header)
+            tokens = tuple([each.reveal() for each in config.token])
+            if self._by_token is None or self._by_token.tokens != tokens:
+                self._by_token = TokenAuth(tokens, config.header)
+            return self._by_token
         if config.basic:
             return BasicAuth(tuple((each.username, each.password.reveal()) for each in config.basic))
         if config.none:

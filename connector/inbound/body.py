@@ -17,6 +17,9 @@ async def read_body(request: web.Request, max_bytes: int, seconds: float) -> byt
     """The whole body, never more than `max_bytes` of it; an answer where that cannot be had within `seconds`."""
     body = bytearray()
     try:
+        if request.content.is_eof():  # small ones come with their headers: there is nothing to wait for
+            whole = request.content.read_nowait()
+            return whole if len(whole) <= max_bytes else answer.too_large(max_bytes)
         async with asyncio.timeout(seconds):
             await _say_continue(request)
             async for chunk in request.content.iter_any():

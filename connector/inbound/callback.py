@@ -7,7 +7,7 @@ expressions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import jmespath
 
@@ -17,21 +17,36 @@ from connector.text import absolute
 from connector.types import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jmespath.parser import ParsedResult
+    from collections.abc import Callable, Mapping
 
 LINKS = frozenset({"player_url", "video_url", "landing_page_url", "thumbnail_url", "email_thumbnail_url"})
 """The links that a callback may bring, by their names in `VideoReady`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A JMESPath expression: `find` gives what it finds in a callback's body."""
+
+    expression: str
+    find: Callable[[dict[str, Any]], object]
+
+    @classmethod
+    def compiled(cls, expression: str) -> Self:
+        """Raises `jmespath.exceptions.JMESPathError` for text that is no expression."""
+        parsed = jmespath.compile(expression)
+        if parsed.parsed["type"] == "field":  # a bare name, as most are: that needs no interpreter
+            name = parsed.parsed["value"]
+            return cls(expression, lambda body: body.get(name))
+        return cls(expression, parsed.search)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackFields:
-    """Where a callback's fields are: compiled JMESPath over its body. `links` holds any of `LINKS`, else ValueError."""
+    """Where a callback's fields are in its body. `links` holds any of `LINKS`, else ValueError."""
 
-    id: ParsedResult
-    campaign_slug: ParsedResult
-    links: Mapping[str, ParsedResult]
+    id: Field
+    campaign_slug: Field
+    links: Mapping[str, Field]
 
     def __post_init__(self) -> None:
         if unknown := self.links.keys() - LINKS:
@@ -44,7 +59,7 @@ class CallbackFields:
         Raises `jmespath.exceptions.JMESPathError` for text that is no expression, KeyError where one of the first two
         is missing.
         """
-        links = {name: jmespath.compile(text) for name, text in expressions.items()}
+        links = {name: Field.compiled(text) for name, text in expressions.items()}
         return cls(id=links.pop("id"), campaign_slug=links.pop("campaign_slug"), links=links)
 
 
@@ -83,20 +98,22 @@ def read_callback(
 def _mapped(
     callback: dict[str, object], body: bytes, fields: CallbackFields, received_at: float
 ) -> VideoReady | Unintelligible:
-    video_id = id_of(fields.id.search(callback))
+    video_id = id_of(fields.id.find(callback))
     if video_id is None:
         return Unintelligible(
             Reason.CALLBACK_WITHOUT_ID,
             f"callback.fields.id ({fields.id.expression}) finds no string that is not empty, and no integer",
         )
     links: dict[str, str | None] = {}
-    for name, expression in fields.links.items():
-        found = expression.search(callback)
+    for name, field in fields.links.items():
+        found = field.find(callback)
         links[name] = absolute(found) if isinstance(found, str) else None
         if links[name] is None and not _is_blank(found):
-            detail = f"callback.fields.{name} ({expression.expression}) finds {_kind(found)}, and no http or https link"
+            detail = (
+                f"callback.fields.{name} ({field.expression}) finds {_kind(found)}, and no http or https link"
+            )
             return Unintelligible(Reason.CALLBACK_MAPPING_FAILED, detail, video_id)
-    campaign = fields.campaign_slug.search(callback)
+    campaign = fields.campaign_slug.find(callback)
     return VideoReady(
         id=video_id,
         campaign_slug=campaign if isinstance(campaign, str) else None,

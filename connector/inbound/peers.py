@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _UNKNOWN = "unknown"
+_PEERS_REMEMBERED = 1_024
 
 
 class Peers:
@@ -34,7 +36,7 @@ class Peers:
         `forwarded_for` holds the values of all `X-Forwarded-For` headers in their order. What a caller has written there
         itself stands to the left of what the first trusted proxy adds, and is never believed. Never raises.
         """
-        found = _parsed(peer or "")
+        found = _parsed_peer(peer or "")
         if found is None or not self._is_trusted(found):
             return _UNKNOWN if peer is None else str(found or peer)
         for text in reversed(",".join(forwarded_for).split(",")):
@@ -48,6 +50,12 @@ class Peers:
 
     def _is_trusted(self, address: _Address) -> bool:
         return any(address in network for network in self._trusted)
+
+
+@lru_cache(_PEERS_REMEMBERED)
+def _parsed_peer(text: str) -> _Address | None:
+    """The same peers call again and again. Of what others write into headers nothing is remembered."""
+    return _parsed(text)
 
 
 def _parsed(text: str) -> _Address | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.inbound.callback import LINKS, CallbackFields, parse_callback
+from connector.inbound.callback import LINKS, CallbackFields, Field, parse_callback
 from connector.inbound.reading import Unintelligible
 from connector.published import VideoReady, video_ready_message
 from connector.types import Reason
@@ -200,3 +200,18 @@ def test_every_body_is_a_video_that_can_be_published_or_a_failure_of_a_callback(
     else:
         assert found.reason.startswith("callback_")
         assert found.detail
+
+
+bodies = st.dictionaries(
+    st.sampled_from(["id", "a b", "é", '"']), st.none() | st.text() | st.lists(st.integers())
+)
+
+
+@pytest.mark.parametrize(
+    "expression", ["id", '"a b"', '"é"', '"\\""', "id[0]", "id || `1`", "@", "length(@)"]
+)
+@given(body=bodies)
+def test_a_field_finds_what_jmespath_finds_whether_it_is_a_bare_name_or_not(
+    expression: str, body: dict[str, object]
+) -> None:
+    assert Field.compiled(expression).find(body) == jmespath.search(expression, body)
