@@ -14,7 +14,7 @@ import uvloop
 from connector.app import App
 from connector.cli.configuration import config_option, load_or_exit
 from connector.cli.exits import FAILED
-from connector.cli.heap import give_large_blocks_back
+from connector.cli.heap import give_large_blocks_back, look_for_garbage_seldom
 from connector.errors import SpoolUnavailable
 from connector.logs import configure_logs
 
@@ -33,6 +33,7 @@ def run(directory: Path) -> None:
     """Deliver events and take callbacks, until SIGTERM or SIGINT; then end within the shutdown deadline."""
     config = load_or_exit(directory)
     give_large_blocks_back()
+    look_for_garbage_seldom()
     try:
         uvloop.run(_until_signal(config))
     except OSError as error:  # a port that cannot be had; what happens later is the workspaces' own affair
@@ -45,7 +46,7 @@ def run(directory: Path) -> None:
 
 async def _until_signal(config: Config) -> None:
     redactor = config.redactor()
-    configure_logs(config.connector.logging, redactor.clean_value)
+    configure_logs(config.connector.logging, redactor.clean_value, for_good=True)
     for warning in config.warnings:
         log.warning("configuration_unwise", where=warning.file, line=warning.line, what=warning.message)
     stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What is freed goes back to the system."""
+"""What is freed goes back to the system, and garbage is still found."""
 
 from __future__ import annotations
 
@@ -36,3 +36,25 @@ def test_large_blocks_that_are_freed_are_given_back_although_others_between_them
     assert given_back > 0
     if platform.libc_ver()[0] == "glibc":
         assert resident_bytes("leave") - given_back > 20_000_000
+
+
+GARBAGE = """
+from connector.cli.heap import look_for_garbage_seldom
+
+class Ring:
+    freed = 0
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        Ring.freed += 1
+
+look_for_garbage_seldom()
+for _ in range(50_000):
+    Ring()
+print(Ring.freed)
+"""
+
+
+def test_cyclic_garbage_is_found_without_being_asked_for() -> None:
+    done = subprocess.run([sys.executable, "-c", GARBAGE], capture_output=True, check=True, timeout=60)
+    assert 0 < 50_000 - int(done.stdout) < 20_000
