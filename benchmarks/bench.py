@@ -80,13 +80,20 @@ class Connector:
 
     def cpu_seconds(self) -> float:
         """User and system time since its start."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND  # utime and stime, see proc(5)
+        return cpu_seconds(self._process)
 
     def resident_mb(self) -> float:
         """Its resident memory now."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def cpu_seconds(process: ChildProcess) -> float:
+    """User and system time of a process since its start. Raises SandboxError if it has ended."""
+    if process.pid is None:
+        raise SandboxError(f"a process ended with {process.returncode}")
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND  # utime and stime, see proc(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +153,15 @@ class Bench:
         quota: Quota,
         properties: Mapping[str, str] | None = None,
         in_flight: int = IN_FLIGHT,
+        listener: Mapping[str, object] | None = None,
     ) -> Path:
-        """Writes a configuration with one workspace, for `start_connector`, and returns its folder."""
+        """Writes a configuration with one workspace, for `start_connector`, and returns its folder.
+
+        Its callbacks must bring `TOKEN`. `listener` None: it listens somewhere, without a spool.
+        """
         shared = {
             "kafka": {"bootstrap_servers": self.bootstrap, "create_topics": True},
-            "listener": {"host": "127.0.0.1", "port": 0},
+            "listener": {"host": "127.0.0.1", **(listener or {"port": 0})},
             "admin": {"port": "${ADMIN_PORT}"},
         }
         one = {
@@ -163,7 +174,7 @@ class Bench:
                 "quota": {"requests": quota.requests, "per_seconds": quota.per_seconds},
             },
             "delivery": {"max_in_flight": in_flight},
-            "callback": {"auth": {"none": True}},
+            "callback": {"auth": {"token": TOKEN}},
         }
         directory = self.folder / workspace
         (directory / "workspaces").mkdir(parents=True)
