@@ -500,29 +500,6 @@ def hang_for(key: bytes, kafka: Kafka, patch: pytest.MonkeyPatch) -> asyncio.Eve
     return hangs
 
 
-async def test_the_limit_counts_from_the_call_and_not_from_its_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deadlines: list[float] = []
-    timeout_at = asyncio.timeout_at
-
-    def seen(when: float) -> asyncio.Timeout:
-        deadlines.append(when)
-        return timeout_at(when)
-
-    monkeypatch.setattr(asyncio, "timeout_at", seen)
-    kafka = Kafka()
-    kafka.gate.clear()
-    async with running(tmp_path, kafka, draining=False, limit_seconds=5.0) as process:
-        calls = [asyncio.create_task(process.call(number)) for number in range(2)]
-        await turns(5)
-        now = asyncio.get_running_loop().time()
-        kafka.gate.set()
-        assert await asyncio.gather(*calls) == ["published", "published"]
-    assert all(deadline <= now + 5.0 for deadline in deadlines)
-    assert len(deadlines) == 2
-
-
 async def test_regression_a_drain_ends_when_it_is_cancelled_although_the_disk_deletes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
