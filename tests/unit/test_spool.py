@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -225,17 +226,26 @@ async def test_what_could_not_be_deleted_is_deleted_although_the_disk_has_taken_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool_module, "_TRY_AGAIN_SECONDS", 0.001)
+    fails = threading.Event()
 
     def fail(*_: object) -> None:
+        assert fails.wait(10)
         raise SpoolUnavailable("the disk: broken")
 
     async with opened(tmp_path) as spool:
         await spool.append("acme", TOPIC, message(1))
+        rows = await spool.batch("acme", TOPIC, 0)
         with monkeypatch.context() as broken:
             broken.setattr(SpoolFile, "delete", fail)
-            await spool.forget("acme", await spool.batch("acme", TOPIC, 0))
-            await spool.append("acme", TOPIC, message(2))
-            await asyncio.sleep(0.05)
+            both = [
+                asyncio.create_task(spool.forget("acme", rows)),
+                asyncio.create_task(spool.append("acme", TOPIC, message(2))),
+            ]
+            for _ in range(5):
+                await asyncio.sleep(0)
+        fails.set()
+        time.sleep(0.1)  # noqa: ASYNC251 - the event loop hears of both at once
+        await asyncio.gather(*both)
         one = Waiting("acme", TOPIC, message(2), 0).cost
         await eventually(lambda: spool.bytes == one, "the first is deleted", 10)
 

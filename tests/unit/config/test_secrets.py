@@ -166,6 +166,29 @@ def test_a_file_that_changed_just_now_is_read_each_time(tmp_path: Path, reads: l
     assert len(reads) == 6
 
 
+def test_a_file_is_young_while_anything_of_it_is(tmp_path: Path, reads: list[Path]) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary")
+    os.utime(file, (1_000, 1_000))  # as an archive restores it, just now
+    secret = Secret.from_file(file)
+    for _ in range(5):
+        secret.reveal()
+    assert len(reads) == 6
+
+
+def test_a_file_of_no_use_stays_so_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_YOUNG_SECONDS", 0.0)
+    file = tmp_path / "token"
+    file.write_text("canary")
+    secret = Secret.from_file(file)
+    told: list[str | None] = []
+    secret.watch_file(told.append)
+    file.write_text("")
+    for _ in range(3):
+        assert secret.reveal() == "canary"
+    assert told == ["is empty"]
+
+
 def test_a_file_that_comes_back_unchanged_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_YOUNG_SECONDS", 0.0)
     (tmp_path / "folder").mkdir()
