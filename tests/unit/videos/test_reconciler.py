@@ -82,6 +82,7 @@ class World:
         self.publish_error: Exception | None = None
         self.read_error: Exception | None = None
         self.starts: list[float] = []
+        self.aims = 0
         self.read_until: int | None = None
         self.metrics = Metrics("0.0.0")
         self.ownership: object | None = object()
@@ -183,6 +184,7 @@ class Reading:
         return found
 
     async def aim(self) -> None:
+        self._world.aims += 1
         self._end = len(self._world.log)
 
     async def arrived(self) -> bool:
@@ -505,6 +507,14 @@ async def test_what_was_published_is_no_longer_pending_before_it_is_read_again()
         await asyncio.sleep(100)
         assert world.watch.figures()["pending_videos"] == 0
         assert (len(world.published(READY)), len(world.published(OVERDUE))) == (1, 1)
+
+
+async def test_the_ends_are_asked_for_again_and_again_so_that_a_change_of_the_topics_is_noticed() -> None:
+    async with World() as world:
+        await asyncio.sleep(10)
+        assert (world.watch.state, world.aims) == ("current", 1)
+        await asyncio.sleep(90)
+        assert world.aims == 4
 
 
 async def test_topics_that_cannot_be_read_are_said_and_read_again() -> None:
