@@ -22,10 +22,7 @@ def responses(answers: Iterable[Answer]) -> dict[str, Any]:
     by_status: dict[str, list[Answer]] = defaultdict(list)
     for each in answers:
         by_status[str(each.status)].append(each)
-    described = {status: _response(by_status[status]) for status in by_status}
-    not_http = {"description": "This is not HTTP.", "content": {}}
-    described.setdefault("400", not_http)["content"]["text/plain"] = {"schema": {"type": "string"}}
-    return dict(sorted(described.items()))
+    return {status: _response(by_status[status]) for status in sorted(by_status)}
 
 
 def _response(answers: Sequence[Answer]) -> dict[str, Any]:

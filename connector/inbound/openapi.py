@@ -32,9 +32,8 @@ _METHODS = ("post", "put", "patch")
 _ABOUT = f"""\
 Where SEEN tells seen-connector that a video is ready and what its viewers do, and where it fetches access tokens for that.
 
-Every answer has a JSON body; of an error it is `code` and `message`, at the token endpoint what RFC 6749 says. What is
-not HTTP, or has a head that is too large, is answered 400 with a line of plain text, whatever its path. Another path is
-answered 404, another method 405 with `Allow`.
+Every answer has a JSON body; of an error it is `code` and `message`, at the token endpoint what RFC 6749 says. Another path
+is answered 404, another method 405 with `Allow`.
 
 How a caller proves its right is configured for each workspace: in exactly one of the ways named here, or not at all.
 An unknown workspace and a wrong secret get the same answer, late for an address that has failed often.
@@ -121,6 +120,7 @@ def _answers() -> tuple[Answer, ...]:
     ]
     return (
         *taken,
+        answer.MALFORMED,
         answer.CUT_OFF,
         answer.UNAUTHENTICATED,
         answer.TIMED_OUT,
@@ -128,6 +128,7 @@ def _answers() -> tuple[Answer, ...]:
         answer.WRONG_TYPE,
         answer.ENCODED,
         answer.BUSY,
+        answer.CROWDED,
         answer.UNVERIFIABLE,
         answer.not_durable(""),
     )
@@ -182,10 +183,12 @@ def _token() -> dict[str, Any]:
             [
                 answer.token_issued("an access token", 300.0, ""),
                 *(answer.token_refused(why) for why in Refusal),
+                answer.MALFORMED,
                 answer.CUT_OFF,
                 answer.NO_SUCH_PATH,
                 answer.TIMED_OUT,
                 answer.too_large(MAX_FORM_BYTES),
+                answer.TOO_MANY_FORMS,
             ]
         ),
     }
@@ -196,7 +199,9 @@ def _itself() -> dict[str, Any]:
         "operationId": "describe",
         "summary": "This document",
         "security": [{}],
-        "responses": responses([answer.described({"openapi": "3.1.0", "info": {}, "paths": {}})]),
+        "responses": responses(
+            [answer.described({"openapi": "3.1.0", "info": {}, "paths": {}}), answer.MALFORMED]
+        ),
     }
 
 

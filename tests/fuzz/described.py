@@ -36,8 +36,6 @@ class Described:
         if method == "HEAD":
             return None if not body else "HEAD has a body"
         media_type = headers.get("content-type", "").partition(";")[0]
-        if status == 400 and media_type == "text/plain":
-            return None
         if media_type != "application/json":
             return f"its type is {media_type!r}"
         try:
