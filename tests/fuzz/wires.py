@@ -165,7 +165,8 @@ class Wires:
         content = _video(number)
         whole = _head(b"Content-Length: %d" % len(content)) + content
         if self._rng.random() < _SILENT:
-            return Wire("silence", (whole[:-5],), ((number, "right"),), ends=False, waits=True)
+            sent = self._rng.choice((whole[:-5], whole[:40], whole[:1], b""))
+            return Wire("silence", (sent,), ((number, "right"),), ends=False, waits=True)
         return self._one("cut off", number, whole[: self._rng.randrange(1, len(whole))])
 
     def _noise(self, number: int) -> Wire:
