@@ -270,7 +270,7 @@ async def test_after_the_limit_a_callback_is_on_the_disk_and_then_in_kafka(tmp_p
 
 
 @pytest.mark.parametrize("run_in", [asyncio.run, uvloop.run])
-def test_the_limit_counts_from_the_call_and_not_from_its_turn(
+def test_what_has_waited_for_its_turn_has_only_the_rest_of_the_limit(
     tmp_path: Path, run_in: Callable[[Coroutine[Any, Any, None]], None]
 ) -> None:
     async def course() -> None:

@@ -128,6 +128,18 @@ async def test_a_callback_s_secret_in_a_file_is_read_at_each_call_and_its_loss_i
     assert [line["event"] for line in lines] == ["secret_file_unusable"]
 
 
+async def test_a_token_that_was_exchanged_counts_at_once_and_the_old_one_no_more(tmp_path: Path) -> None:
+    file = tmp_path / "workspaces" / "secret"
+    file.parent.mkdir()
+    file.write_text("secret-of-today")
+    config = loaded(tmp_path, SECRET_FILES["callback.auth.token_file"])
+    authenticator = wiring.CallbackAuthenticator(config.workspaces[0].callback.auth)
+    old, new = {"Authorization": "Bearer secret-of-today"}, {"Authorization": "Bearer secret-of-tomorrow"}
+    assert (await authenticator.check(old), await authenticator.check(new)) == (Proof.RIGHT, Proof.WRONG)
+    file.write_text("secret-of-tomorrow")
+    assert (await authenticator.check(old), await authenticator.check(new)) == (Proof.WRONG, Proof.RIGHT)
+
+
 @pytest.fixture
 def own_tokens(tmp_path: Path) -> Config:
     """A workspace whose callbacks show tokens of our own endpoint; key and secret are in files."""
