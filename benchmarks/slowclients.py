@@ -1,8 +1,8 @@
 """How long others wait while two hundred clients are slow: `python benchmarks/slowclients.py`, under three minutes.
 
 Callbacks with a right access token arrive, each on a connection of its own, and are published to the broker; access tokens
-are fetched. Meanwhile clients from two hundred other addresses send, or read, a byte a second, and come again when they are
-cut off. Exit code 0: in every row 99 of 100 callbacks and tokens are answered within 100 ms; 1: they are not. Everything
+are fetched. Meanwhile two hundred clients, each of an address of its own, send, or read, a byte a second, and come again five
+seconds after they were cut off. Exit code 0: in every row 99 of 100 callbacks and tokens are answered within 100 ms; 1: they are not. Everything
 runs on this machine, so whatever else it does counts.
 """
 
@@ -46,6 +46,7 @@ TOKENS_A_SECOND = 5
 _READY_SECONDS = 60.0
 _SETTLE_SECONDS = 3.0
 _PAUSE_SECONDS = 1.0
+_AWAY_SECONDS = 5.0
 _STOP_SECONDS = 30.0
 
 _FORM_HEAD = "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -112,7 +113,7 @@ async def be_slow(target: Target, number: int, kind: str) -> None:
                 await _go_on(reader, writer, kind)
             finally:
                 writer.transport.abort()
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(_AWAY_SECONDS)
 
 
 async def _go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: str) -> None:

@@ -203,7 +203,7 @@ class Connection(web.RequestHandler):
     def stuck_since(self, now: float) -> float:
         """Since when bytes wait that the caller does not take; `now` where none do. To be asked often."""
         wire = self._wire
-        if wire is None or not (wire.is_closing() or wire.get_write_buffer_size()):
+        if wire is None or not wire.get_write_buffer_size():
             self._is_stuck_since = None
             return now
         if self._is_stuck_since is None:

@@ -17,14 +17,15 @@ import uvloop
 
 from connector.inbound import connections
 from connector.inbound.accesslog import MOST_AT_ONCE, Noise
-from connector.inbound.auth import Proof
+from connector.inbound.auth import NoAuth, Proof, TokenAuth
 from connector.inbound.limits import Limits
 from connector.testing import FakeClock
-from tests.unit.test_listener import BEARER, JSON, Wire, running, until, wire
+from tests.unit.test_listener import BEARER, JSON, TOKEN, Wire, running, until, wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
+    from connector.inbound.auth import Authenticator
     from tests.unit.test_listener import Place
 
 VIDEO = b'{"id":"1"}'
@@ -249,6 +250,26 @@ async def test_who_has_proved_nothing_cannot_fill_the_memory() -> None:
                 await asyncio.sleep(0)
         assert await is_closed(line)
         assert cut(place, "too_much") == 1
+
+
+LARGE = b'{"id":"1","x":"' + b"x" * 1_000_000 + b'"}'
+
+
+@pytest.mark.parametrize("authenticator", [TokenAuth((TOKEN,)), NoAuth()], ids=["token", "none"])
+async def test_who_may_call_sends_a_body_as_large_as_may_be(authenticator: Authenticator) -> None:
+    async with running(Limits()) as place, wire(place) as line:
+        place.doors["acme"] = replace(place.doors["acme"], authenticator=authenticator)
+        await line.send("/callbacks/acme", BEARER, JSON, f"Content-Length: {len(LARGE)}", body=LARGE)
+        assert await line.status() == 200
+        assert cut(place, "too_much") == 0
+
+
+async def test_what_a_refused_caller_still_sends_is_thrown_away_and_it_sees_the_answer() -> None:
+    async with running(Limits()) as place, wire(place) as line:
+        await line.send("/callbacks/acme", JSON, f"Content-Length: {len(LARGE)}", body=LARGE)
+        assert await line.status() == 401
+        assert b"unauthenticated" in await line.rest()
+        assert cut(place, "too_much") == 0
 
 
 async def test_what_is_no_request_is_told_so_without_a_word_of_what_was_sent() -> None:

@@ -195,4 +195,7 @@ def test_whatever_happens_the_limits_hold_and_the_right_one_goes(
                 model.become(connection, step)
         assert set(places) == set(model.stage)
         assert len(places) <= most
+        assert set(places._holders) == {
+            model.address[each] for each in model.stage
+        }  # nobody else is remembered
         assert set(places.waiting()) == {each for each, stage in model.stage.items() if stage == "waits"}
