@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from connector.app import App
+from connector.app import App, _limits
 from connector.config.load import load
+from connector.config.model import ListenerConfig
 from connector.config.secrets import Redactor
 from connector.errors import KafkaUnavailable
+from connector.inbound.limits import Limits
 from connector.workspace import Workspace
 from tests.end_to_end.deployment import eventually
 
@@ -53,6 +55,35 @@ def app(tmp_path: Path, deaths: Deaths) -> App:
     bravo = acme.replace("name: acme", "name: bravo").replace("3c90c3cc", "4c90c3cc")
     (folder / "workspaces" / "bravo.yaml").write_text(bravo)
     return App(load(folder, ENVIRON), Redactor())
+
+
+async def test_while_it_drains_the_listener_takes_calls_and_says_that_it_is_stopping(app: App) -> None:
+    object.__setattr__(app._config.listener, "drain_seconds", 2.0)  # frozen, as every configuration is
+    stop = asyncio.Event()
+    running = asyncio.create_task(app.run(stop))
+    await eventually(lambda: app.alive() and app._listener._started, "it listens", 10)
+    port = app._listener.port
+    stop.set()
+    await asyncio.sleep(0.2)
+    assert await app.listener_unready() == "stopping"
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"http://127.0.0.1:{port}/callbacks/acme") as answer,
+    ):
+        assert (answer.status, answer.headers["Connection"]) == (401, "close")
+    async with asyncio.timeout(20):
+        await running
+
+
+def test_every_setting_of_the_listener_s_limits_arrives_there() -> None:
+    given = {
+        name: 1000 + number
+        for number, name in enumerate(
+            sorted(ListenerConfig.model_fields.keys() & Limits.__dataclass_fields__)
+        )
+    }
+    limits = _limits(ListenerConfig.model_validate(given))
+    assert {name: getattr(limits, name) for name in Limits.__dataclass_fields__} == given
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,13 @@ import pytest
 import structlog
 import uvloop
 
-from connector.inbound import connections
+from connector.inbound import accesslog, connections
 from connector.inbound.accesslog import MOST_AT_ONCE, Noise
 from connector.inbound.auth import NoAuth, Proof, TokenAuth
 from connector.inbound.limits import Limits
+from connector.inbound.room import Room
+from connector.inbound.slowing import Slowing
+from connector.metrics import Metrics
 from connector.testing import FakeClock
 from tests.unit.test_listener import BEARER, JSON, TOKEN, Wire, running, until, wire
 
@@ -320,6 +323,42 @@ def test_of_a_flood_some_lines_are_logged_and_the_rest_is_counted() -> None:
     assert lines == [{"event": "calls_not_logged", "log_level": "warning", "calls": 1897, "seconds": 13.0}]
 
 
+async def test_how_many_calls_had_no_line_is_logged_when_the_flood_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accesslog, "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(accesslog, "MOST_AT_ONCE", 0)
+    async with running(Limits()) as place, wire(place) as line:
+        with structlog.testing.capture_logs() as lines:
+            await line.send("/nothing")
+            assert await line.status() == 404
+            await until(lambda: bool(lines))
+    assert [(each["event"], each["calls"]) for each in lines] == [("calls_not_logged", 1)]
+
+
+def test_room_remembers_nobody_who_has_nothing_under_way() -> None:
+    room = Room(2)
+    with room.taken("a"), room.taken("a"):
+        assert not room.has_room("a")
+        assert room.has_room("b")
+    assert room.has_room("a")
+    assert not room._taken
+
+
+async def test_answers_to_wrong_secrets_that_are_held_back_leave_places_for_others() -> None:
+    slowing = Slowing(FakeClock(), Metrics("0"), max_waiting=1)
+    for _ in range(20):
+        slowing._attempts.failed("192.0.2.1", 0.0)
+        slowing._attempts.failed("192.0.2.2", 0.0)
+    late = asyncio.create_task(slowing.failed("192.0.2.1"), name="late")
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await slowing.failed("192.0.2.2")
+    assert not late.done()
+    slowing.stop()
+    await late
+
+
 async def test_a_call_with_a_right_secret_has_its_line_whatever_others_do() -> None:
     async with running(Limits()) as place:
         with structlog.testing.capture_logs() as lines:
@@ -357,12 +396,12 @@ async def test_while_it_drains_it_takes_calls_and_each_connection_ends_with_its_
 
 
 async def test_a_call_under_way_outlasts_the_draining() -> None:
-    async with running(Limits()) as place, wire(place) as line:
+    async with running(Limits()) as place, wire(place) as line, wire(place) as idle:
         place.acme.gate.clear()
         await line.send("/callbacks/acme", *WHOLE, body=VIDEO)
         await until(lambda: place.acme.attempts == 1)
         stop = asyncio.create_task(place.listener.stop(20, drain_seconds=0.1), name="stop")
-        await asyncio.sleep(0.5)
+        assert await is_closed(idle)  # it has no call that could be waited for
         assert not stop.done()
         place.acme.gate.set()
         assert await line.status() == 200
