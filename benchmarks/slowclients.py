@@ -293,7 +293,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Show how long callbacks wait while clients of the listener are slow."
     )
-    parser.add_argument("--seconds", type=float, default=15.0, help="for each row")
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each row")
     if not uvloop.run(measure(parser.parse_args().seconds)):
         sys.exit(f"99 of 100 were not answered within {MOST_MS:g} ms")
 
