@@ -41,6 +41,7 @@ ROWS = (
     "customers' data in the log",
     "connections left over",
     "ended badly",
+    "MB of memory beyond 256",
 )
 """Each of them is allowed never."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -11,7 +10,6 @@ import jsonschema_rs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEPT = Path(__file__).parents[2] / "docs" / "openapi.json"
 _ERROR = {"type": "object", "required": ["code", "message"], "properties": {"code": {"type": "string"}}}
 
 
@@ -24,7 +22,7 @@ class Described:
         self._known: dict[tuple[str, str], dict[str, tuple[dict[str, Any], Any]]] = {}
         for path, item in document["paths"].items():
             for method in item.keys() & {"get", "post", "put", "patch"}:
-                self._known[path, method] = {
+                self._known[path, method.upper()] = {
                     status: self._response(each) for status, each in item[method]["responses"].items()
                 }
 
@@ -32,7 +30,7 @@ class Described:
         self, path: str | None, method: str, status: int, headers: Mapping[str, str], body: bytes
     ) -> str | None:
         """What is wrong with it, None if nothing is. `headers` are in small letters."""
-        known = self._known.get((path or "", method.lower()))
+        known = self._known.get((path or "", method))
         if method == "HEAD":
             return None if not body else "HEAD has a body"
         media_type = headers.get("content-type", "").partition(";")[0]
@@ -42,8 +40,10 @@ class Described:
             said = json.loads(body)
         except ValueError:
             return f"it is no JSON: {body[:100]!r}"
-        if known is None or str(status) not in known:
+        if known is None:
             return self._undescribed(path, status, headers, said)
+        if str(status) not in known:
+            return "its status is not described"
         response, schema = known[str(status)]
         for name, header in response.get("headers", {}).items():
             value = headers.get(name.lower())
@@ -57,8 +57,8 @@ class Described:
         self, path: str | None, status: int, headers: Mapping[str, str], said: object
     ) -> str | None:
         """Another method, or another path."""
-        if status not in ({404, 401, 405, 400, 200} if path is None else {405, 401, 404, 400}):
-            return "its status is not described"
+        if status not in ({200, 400, 401, 404, 405} if path is None else {400, 405}):
+            return "its status is neither described nor that of another method or path"
         if status == 405 and "allow" not in headers:
             return "it does not say what is allowed"
         is_known = status == 200 or self._error.is_valid(said) or (path is None and _is_of_oauth2(said))

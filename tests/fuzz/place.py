@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _READ_SECONDS = 300.0
 _LEFT_OVER = 5
+_MOST_MB = 256
+_JWT = b"eyJ"  # each begins so
 
 
 @dataclass(slots=True)
@@ -60,7 +62,9 @@ class Place:
         sockets = _sockets(self.deployment.pid)
         if sockets > self._sockets + _LEFT_OVER:
             books.breach("connections left over", f"{sockets} sockets, {self._sockets} before")
-        books.counts["most resident memory of the connector, MB"] = round(self.memory_mb())
+        memory = books.counts["most resident memory of the connector, MB"] = round(self.memory_mb())
+        if memory > _MOST_MB:
+            books.breach("MB of memory beyond 256", f"{memory} MB")
         code = await self.deployment.stop()
         if code != 0:
             books.breach("ended badly", f"with {code}")
@@ -74,7 +78,7 @@ class Place:
         books.close()
 
     def _read_log(self, books: Books) -> None:
-        secrets = planted()
+        secrets = [*planted(), _JWT]
         with self.deployment.log_path.open("rb") as lines:
             for line in lines:
                 books.counts["lines of the log"] += 1

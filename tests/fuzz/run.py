@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.fuzz.books import Books
     from tests.fuzz.calls import Call
+    from tests.fuzz.doors import Door
     from tests.fuzz.place import Place
     from tests.fuzz.wires import Wire
 
@@ -30,7 +31,7 @@ AT_ONCE = 16
 
 WIRES_AT_ONCE = 12
 _MOST_DRAWN = 500
-_OF_WIRES = 0.15
+_WIRES_FOR_A_REQUEST = 0.075
 _REQUESTS_FOR_AN_EXAMPLE = 1_000
 _MANY = 5_000
 _FEW_DOORS = ("static", "ours")
@@ -41,39 +42,59 @@ async def fuzz(place: Place, requests: int, seed: int, books: Books) -> None:
     it makes some 70 calls of each at least.
     """
     begun = time.monotonic()
-    document = await _document(place)
-    described = Described(document)
-    rng = Random(seed)
-    caller = Caller(rng, place.doors, drawn(min(_MOST_DRAWN, 50 + requests // 20), seed))
-    wires = Wires(rng)
-    numbers = itertools.count(1)
-    most_wires = int(requests * _OF_WIRES)
-    # Each workspace opens its connection to Kafka with its first callback.
-    await send_all(caller.opening(numbers), place.port, rng, books, described)
-    place.count_sockets()
-
-    def calls() -> Iterator[Call]:
-        while books.counts["requests"] < requests:
-            yield caller.call(next(numbers))
-
-    def bytes_on_the_wire() -> Iterator[Wire]:
-        for _ in range(most_wires // 2):
-            yield wires.wire(
-                next(itertools.islice(numbers, Wires.MOST_CALLS - 1, None)) - Wires.MOST_CALLS + 1
-            )
-
-    generated = Generated(document, place.deployment.listener_url, numbers, rng, books)
-    examples = max(2, requests // _REQUESTS_FOR_AN_EXAMPLE)
-    described_doors = [place.doors[name] for name in (place.doors if requests >= _MANY else _FEW_DOORS)]
-    await asyncio.to_thread(generated.run, described_doors, examples, seed)
-    shared, shared_wires = calls(), bytes_on_the_wire()
-    async with asyncio.TaskGroup() as group:
-        for each in range(AT_ONCE):
-            group.create_task(send_all(shared, place.port, Random(seed + each), books, described))
-        for each in range(WIRES_AT_ONCE):
-            group.create_task(send_wires(shared_wires, place.port, Random(seed - each - 1), books))
-    await send_all(caller.opening(numbers), place.port, rng, books, described)
+    run = _Run(place, seed, books, await _document(place), drawn(min(_MOST_DRAWN, 50 + requests // 20), seed))
+    await run.open()
+    place.count_sockets()  # each workspace has opened its connection to Kafka
+    doors = [place.doors[name] for name in (place.doors if requests >= _MANY else _FEW_DOORS)]
+    await run.generated(doors, max(2, requests // _REQUESTS_FOR_AN_EXAMPLE))
+    await run.send(requests)
+    await run.open()
     books.counts["seconds"] = round(time.monotonic() - begun)
+
+
+class _Run:
+    def __init__(
+        self, place: Place, seed: int, books: Books, document: dict[str, object], pool: list[bytes]
+    ) -> None:
+        self._place = place
+        self._seed = seed
+        self._books = books
+        self._document = document
+        self._described = Described(document)
+        self._rng = Random(seed)
+        self._caller = Caller(self._rng, place.doors, pool)
+        self._numbers = itertools.count(1)
+
+    async def open(self) -> None:
+        """A call to each door, which must be taken."""
+        calls = self._caller.opening(self._numbers)
+        await send_all(calls, self._place.port, self._rng, self._books, self._described)
+
+    async def generated(self, doors: list[Door], examples: int) -> None:
+        """What schemathesis makes up."""
+        url = self._place.deployment.listener_url
+        generated = Generated(self._document, url, self._numbers, self._rng, self._books)
+        await asyncio.to_thread(generated.run, doors, examples, self._seed)
+
+    async def send(self, requests: int) -> None:
+        """Calls and raw bytes, until there were so many requests."""
+        port, seed, books = self._place.port, self._seed, self._books
+        calls, wires = self._calls(requests), self._wires(int(requests * _WIRES_FOR_A_REQUEST))
+        async with asyncio.TaskGroup() as group:
+            for each in range(AT_ONCE):
+                group.create_task(send_all(calls, port, Random(seed + each), books, self._described))
+            for each in range(WIRES_AT_ONCE):
+                group.create_task(send_wires(wires, port, Random(seed - each - 1), books))
+
+    def _calls(self, requests: int) -> Iterator[Call]:
+        while self._books.counts["requests"] < requests:
+            yield self._caller.call(next(self._numbers))
+
+    def _wires(self, count: int) -> Iterator[Wire]:
+        wires = Wires(self._rng)
+        for _ in range(count):
+            first, *_ = itertools.islice(self._numbers, Wires.MOST_CALLS)
+            yield wires.wire(first)
 
 
 async def _document(place: Place) -> dict[str, object]:
