@@ -1,8 +1,9 @@
 """SEEN as its documents describe it, over real HTTP: a second reading of the facts that shares no code with the first.
 
 Read `settings`, `workspaces` (what SEEN answers), `grants` (who may ask), `arrivals` (how the limit is counted),
-`journey` (videos and their callbacks), `tokens` (with which right), `faults` and `mishaps` (what may go wrong with requests, with journeys), `viewings` (what viewers do), `emulation` (all of that, to script and to ask),
-`server` and `control` (the routes), `port` (where they are served, or not); `emulator` holds it together.
+`journey` (videos and their callbacks), `tokens` (with which right), `images` (hosts of images, good and faulty), `faults` and
+`mishaps` (what may go wrong with requests, with journeys), `viewings` (what viewers do), `emulation` (all of that, to script
+and to ask), `server` and `control` (the routes), `port` (where they are served, or not); `emulator` holds it together.
 """
 
 from connector.sandbox.emulator.arrivals import Arrival

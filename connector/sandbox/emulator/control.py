@@ -60,6 +60,7 @@ class Control:
             web.get("/_control/summary", self._summary),
             web.get("/_control/arrivals", self._arrivals),
             web.get("/_control/callbacks", self._callbacks),
+            web.get("/_control/images", self._images),
             web.get("/_control/faults", self._faults),
             web.post("/_control/faults", self._fail),
             web.delete("/_control/faults", self._clear_faults),
@@ -86,6 +87,10 @@ class Control:
     async def _arrivals(self, request: web.Request) -> web.Response:
         found = self._emulation.arrivals(request.query.get("workspace"), request.query.get("id"))
         return _json([{**asdict(each), "body": each.body.decode(errors="replace")} for each in found])
+
+    async def _images(self, request: web.Request) -> web.Response:
+        found = self._emulation.images.requests(request.query.get("path"))
+        return _json([asdict(each) for each in found])
 
     async def _callbacks(self, _request: web.Request) -> web.Response:
         return _json([asdict(each) for each in self._emulation.callbacks()])

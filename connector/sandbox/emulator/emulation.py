@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from connector.clock import SystemClock
 from connector.sandbox.emulator.arrivals import Arrival, ArrivalLog
 from connector.sandbox.emulator.faults import Fault, Faults
+from connector.sandbox.emulator.images import ImageHost
 from connector.sandbox.emulator.journey import CallbackMade, Journeys
 from connector.sandbox.emulator.mishaps import Mishap
 from connector.sandbox.emulator.orders import Orders
@@ -34,6 +35,7 @@ class Emulation:
         self._viewings = Orders[Viewing](chance)
         self._arrivals = ArrivalLog(settings.remembered)
         self._journeys = Journeys(settings, self._clock, self._mishaps, self._viewings)
+        self.images = ImageHost(self._clock, settings.remembered)
 
     def server(self) -> Server:
         """The API's routes over this state."""
@@ -148,6 +150,7 @@ class Emulation:
         self._viewings.clear()
         self._arrivals.clear()
         self._journeys.forget()
+        self.images.reset()
         for each in self._settings.workspaces:
             self._workspaces[each.id] = Workspace(each)
 

@@ -34,7 +34,8 @@ class Emulator(Emulation):
     async def start(self) -> None:
         """Returns when requests are taken. Raises SandboxError if the port is not to be had."""
         application = web.Application(client_max_size=_BODY_BYTES)
-        application.add_routes([*self.server().routes(), *Control(self, self.port).routes()])
+        control = Control(self, self.port)
+        application.add_routes([*self.server().routes(), *self.images.routes(), *control.routes()])
         await self.port.start(application)
         await self._journeys.start()
 
