@@ -2,7 +2,8 @@
 
 The reading map. One event, from left to right; each name is a module, and its docstring begins with its rules:
 
-    kafka.source → delivery.pump → outbound.mapping → delivery.lanes → delivery.dispatch → seen.quota
+    kafka.source → delivery.pump → outbound.mapping → delivery.lanes → delivery.dispatch
+        → delivery.preparing → outbound.images → seen.images → seen.imageclient → the images' hosts → seen.quota
         → delivery.request → outbound.data → seen.client → SEEN → seen.verdict → delivery.delivery
         → delivery.settle → published, deadletter → kafka.sink → delivery.offsets → kafka.source, committed
 

@@ -23,6 +23,7 @@ def figures(
         "owned_partitions": len(assignment.trackers),
         "lag_records": lag,
         "buffered_records": assignment.buffered,
+        "preparing_events": dispatcher.preparing if dispatcher else 0,
         "in_flight_requests": dispatcher.in_flight if dispatcher else 0,
         "uncommitted_records": blocking[1] if blocking else 0,
         "quota_requests": limits.requests,

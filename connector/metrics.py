@@ -17,7 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from connector.types import OutcomeKind, Priority, Reason, ViewerAct
+from connector.types import ImageResult, OutcomeKind, Priority, Reason, ViewerAct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,6 +105,7 @@ _GAUGES = {
     "owned_partitions": "Partitions that this replica owns; none while it stands by.",
     "lag_records": "Offsets from what is committed to the ends of the source topics.",
     "buffered_records": "Records fetched and not yet settled.",
+    "preparing_events": "Events whose images are being looked at.",
     "in_flight_requests": "Requests to SEEN on the wire.",
     "uncommitted_records": "The widest span from a partition's committed offset to its last read one.",
     "quota_requests": "Requests that may be made in one window.",
@@ -149,6 +150,7 @@ class WorkspaceMetrics:
         self.taken_by_retention = metrics.taken_by_retention.labels(workspace)
         self.outside_uses = metrics.outside_uses.labels(workspace)
         self.issuer_key_failures = metrics.issuer_key_failures.labels(workspace)
+        self._images = {each: metrics.image_checks.labels(workspace, each) for each in ImageResult}
         self._ready = {by: metrics.videos_ready.labels(workspace, by) for by in FOUND_BY}
         self._viewer_events = {act.value: metrics.viewer_events.labels(workspace, act) for act in ViewerAct}
         self.videos_reported_overdue = metrics.videos_reported_overdue.labels(workspace)
@@ -169,6 +171,10 @@ class WorkspaceMetrics:
     def callback(self, result: str) -> None:
         """Counts one inbound call. Raises KeyError for a result that is not in `CALLBACK_RESULTS`."""
         self._callbacks[result].inc()
+
+    def image_looked_at(self, result: ImageResult) -> None:
+        """Counts one link of an image that was looked at."""
+        self._images[result].inc()
 
     def video_ready(self, found_by: str) -> None:
         """Counts one video-ready event. Raises KeyError for what is not in `FOUND_BY`."""
@@ -226,6 +232,9 @@ class Metrics:
         )
         self.issuer_key_failures = self._counter(
             "issuer_key_failures", "Fetches of the public keys of an issuer of tokens that failed.", each
+        )
+        self.image_checks = self._counter(
+            "image_checks", "Links of images that were looked at, by what was found.", (*each, "found")
         )
         self.publish_failures = self._counter(
             "publish_failures",

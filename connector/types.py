@@ -83,6 +83,28 @@ class ViewerAct(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ImageResult(StrEnum):
+    """What looking at an image found. A closed set: it is also the metric label."""
+
+    GOOD = "good"
+    # it cannot be used
+    NOT_ALLOWED = "not_allowed"
+    REDIRECTED = "redirected"
+    NEEDS_AUTHENTICATION = "needs_authentication"
+    MISSING = "missing"
+    REFUSED = "refused"
+    WRONG_TYPE = "wrong_type"
+    TOO_LARGE = "too_large"
+    EMPTY = "empty"
+    COMPRESSED = "compressed"
+    UNTRUSTED = "untrusted"
+    UNREADABLE = "unreadable"
+    # nothing was found out, for as long as it was tried
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+    UNAVAILABLE = "unavailable"
+
+
 class Priority(StrEnum):
     """What a request is for, the more urgent first: which of those that wait for the quota gets the next slot."""
 
@@ -167,8 +189,19 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageLinks:
+    """The images that an event names, each by its property and its link, which nobody has looked at yet.
+
+    `drop`: one that cannot be used is left out, and the event is sent without it; otherwise the event is rejected.
+    """
+
+    links: tuple[tuple[str, str], ...]
+    drop: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
-    """A parsed and mapped record, ready to be sent.
+    """A parsed and mapped record, ready to be sent once its `images` were looked at; None if there is nothing to look at.
 
     `id` is the id as SEEN knows it, `order_key` names its lane, `body` is the JSON object that SEEN gets, in bytes.
     """
@@ -177,6 +210,7 @@ class Event:
     id: str
     order_key: bytes
     body: bytes
+    images: ImageLinks | None = None
 
 
 @dataclass(frozen=True, slots=True)

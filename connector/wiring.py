@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import jmespath
 
+from connector.config.values import host_and_port
 from connector.delivery.backoff import Backoff
 from connector.delivery.delivery import DeliveryPolicy
 from connector.inbound.auth import BasicAuth, NoAuth, TokenAuth
@@ -18,10 +20,15 @@ from connector.inbound.tokens import OwnTokenAuth
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import SourceSettings
 from connector.kafka.topics import NewTopics
+from connector.outbound.images import ImagePreparation
 from connector.outbound.mapping import Mapping
 from connector.seen.auth import BearerToken
 from connector.seen.client import SeenEndpoint
+from connector.seen.imageclient import ImageClient
+from connector.seen.imagelink import Reach
+from connector.seen.images import Images, LookLimits
 from connector.seen.limits import QuotaLimits
+from connector.seen.lookup import SystemLookup
 from connector.seen.oauth2 import OAuth2, OAuth2Client
 from connector.videos.ledger import LedgerLimits
 from connector.videos.reconciler import LOOK_UPS_AT_ONCE
@@ -161,6 +168,20 @@ def token_endpoint(config: model.Config, clock: Clock, metrics: Metrics) -> Toke
     return TokenEndpoint(revealed, keys, endpoint.token_lifetime_seconds, metrics, clock)
 
 
+def preparation(
+    workspace: model.WorkspaceConfig, images: model.ImagesConfig, clock: Clock, metrics: WorkspaceMetrics
+) -> ImagePreparation | None:
+    """What looks at the images of events; None if no source of the workspace wants that."""
+    if not any(each.images and each.images.check == "fetch" for each in workspace.sources):
+        return None
+    reach = Reach(frozenset(images.ports), frozenset(map(host_and_port, images.allow_hosts)))
+    client = ImageClient(SystemLookup(), reach, images.timeout_seconds, clock)
+    limits = LookLimits(
+        images.give_up_after_seconds, images.cache_seconds, images.max_cached, images.max_at_once
+    )
+    return ImagePreparation(workspace.name, Images(client, limits, clock, metrics, random.random))
+
+
 def ledger(workspace: model.WorkspaceConfig) -> LedgerLimits:
     """When a video is asked for and given up, and how many are tracked."""
     videos = workspace.videos
@@ -227,6 +248,7 @@ def _mapping(source: model.SourceConfig, workspace: model.WorkspaceConfig) -> Ma
         on_bad_image=source.images.on_failure if source.images else "reject",
         max_record_bytes=workspace.delivery.max_record_bytes,
         max_request_bytes=workspace.seen.max_request_bytes,
+        fetch_images=source.images is not None and source.images.check == "fetch",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from connector.config.images import ImagesConfig
 from connector.config.kafka import KafkaConfig, NewTopics
 from connector.config.secrets import Redactor, Secret
 from connector.config.seen import Backoff, Batch, OAuth2Client, Quota, SeenAuth, SeenConfig
@@ -49,6 +50,7 @@ __all__ = [
     "ConnectorConfig",
     "DeliveryConfig",
     "Images",
+    "ImagesConfig",
     "JwtIssuer",
     "KafkaConfig",
     "ListenerConfig",
@@ -129,6 +131,7 @@ class ConnectorConfig(Settings):
     listener: ListenerConfig = ListenerConfig()
     admin: AdminConfig = AdminConfig()
     logging: LoggingConfig = LoggingConfig()
+    images: ImagesConfig = ImagesConfig()
     shutdown_deadline_seconds: Annotated[Seconds, Field(gt=8)] = 25.0
     """Seconds from SIGTERM to the end; the last 8 are for what must be written before."""
 

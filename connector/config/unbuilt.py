@@ -16,7 +16,6 @@ CONNECTOR: dict[str, str | None] = {}
 """Rows of connector.yaml."""
 
 WORKSPACE: dict[str, str | None] = {
-    "sources.*.images.check": "fetch",
     "seen.api": "receivers",
     "seen.batch": None,
     "topics.replay": None,

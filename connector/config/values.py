@@ -129,6 +129,28 @@ def _is_server(text: str) -> bool:
     return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536
 
 
+def host_and_port(value: str) -> tuple[str, int | None]:
+    """The host in lower case, and the port or None, of `host`, `host:port`, `[address]` or `[address]:port`.
+
+    Raises ValueError for anything else.
+    """
+    if any(character in value for character in "/?#@%\\*") or not value.isascii() or not value.isprintable():
+        raise ValueError("no host")
+    parts = urllib.parse.urlsplit(f"//{value}")
+    host = (parts.hostname or "").removesuffix(".")
+    if not host or " " in host or value.endswith(":"):
+        raise ValueError("no host")
+    return (str(ipaddress.IPv6Address(host)) if ":" in host else host), parts.port
+
+
+def _host_and_port(value: str) -> str:
+    try:
+        host_and_port(value)
+    except ValueError:
+        raise mistake("must be a host, or host:port, such as images.example.com") from None
+    return value
+
+
 def _network(value: str) -> str:
     try:
         network = ipaddress.ip_network(value)
@@ -173,6 +195,9 @@ Url = Annotated[str, AfterValidator(_url)]
 
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 """https, and as it was written: a query belongs to it."""
+
+HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
+"""`host` or `host:port`; an IPv6 address is in brackets."""
 
 Network = Annotated[str, AfterValidator(_network)]
 BootstrapServers = Annotated[

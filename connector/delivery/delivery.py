@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from connector.delivery.backoff import Backoff
     from connector.delivery.offsets import OffsetTracker
     from connector.delivery.suspension import Suspension
-    from connector.types import Event, Sighting, Verdict
+    from connector.types import Event, Sighting, Unsendable, Verdict
 
 
 _OFTEN = 3
@@ -117,6 +117,19 @@ class Delivery:
     def in_doubt(self) -> bool:
         """Whether the next try is a look-up."""
         return self._in_doubt
+
+    @property
+    def needs_preparation(self) -> bool:
+        """Whether its images must be looked at before the next try.
+
+        Not before a look-up, unless the event may be sent without one of them: that would be compared with what SEEN has.
+        """
+        images = self.event.images
+        return images is not None and (not self._in_doubt or images.drop)
+
+    def refused(self, fault: Unsendable) -> Outcome:
+        """The outcome of an event that turned out to be none that can be sent."""
+        return self._outcome(OutcomeKind.REJECTED, Reject(reason=fault.reason, detail=fault.detail))
 
     def begin_attempt(self, wall: float) -> None:
         """Counts a try that leaves at `wall`, in Unix seconds."""

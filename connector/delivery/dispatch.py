@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from connector.delivery.delivery import Again, Delivery
 from connector.delivery.lanes import Lanes
+from connector.delivery.preparing import Preparing
 from connector.delivery.request import Requests
 from connector.types import Outcome, OutcomeKind, Partition
 
@@ -47,6 +48,7 @@ class Dispatcher:
         self._on_settled = on_settled
         self._lanes: Lanes[Delivery] = Lanes()
         self._waiting: list[Delivery] = []
+        self._preparing = Preparing(path.preparation, self._prepared, self._end)
         self.must_commit = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -87,6 +89,8 @@ class Dispatcher:
         What is not is cut off: it comes again, and must not meet itself. Returns how many tasks that were.
         """
         self._halted = True
+        if dropped := self._preparing.drop():
+            await asyncio.wait(dropped)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         cut_off = 0
@@ -107,6 +111,7 @@ class Dispatcher:
         """
         self._halted = True
         self._path.suspension.forget(self._clock.monotonic())
+        self._tasks -= self._preparing.drop()
         tasks, self._lanes, self._waiting = set(self._tasks), Lanes(), []
         # A task that is cancelled before it begins would not take back what it counts for.
         await asyncio.sleep(0)
@@ -132,6 +137,11 @@ class Dispatcher:
             record = delivery.event.record
             offsets.setdefault(Partition(record.topic, record.partition), []).append(record.offset)
         return offsets
+
+    @property
+    def preparing(self) -> int:
+        """How many events are being prepared."""
+        return len(self._preparing)
 
     @property
     def ready(self) -> int:
@@ -188,7 +198,7 @@ class Dispatcher:
                 break
             self._lanes.take(now)
             if (outcome := head.too_old(self._clock.wall(), self._path.policy)) is not None:
-                self._start(self._settle(head, outcome, self._lanes), f"expire {head.event.record.origin}")
+                self._end(head, outcome, self._lanes)
                 continue
             batch.append(head)
             if head.in_doubt:
@@ -199,12 +209,17 @@ class Dispatcher:
         """The head whose turn it is, left where it is; None if there is none that may leave."""
         self._set_aside(now)
         head = self._lanes.peek(now)
-        return head if head is not None and head.may_leave else None
+        return head if head is not None and head.may_leave and not self._preparing.takes(head) else None
 
     def _set_aside(self, now: float) -> None:
-        """Takes away the heads whose turn it is and that may not leave yet: before a commit, or before their time."""
+        """Takes away the heads whose turn it is and that may not leave yet: before they are prepared, before a commit, or
+        before their time.
+        """
         while len(self._waiting) < self._path.max_in_flight and (head := self._lanes.peek(now)) is not None:
-            if not head.may_leave:
+            if self._preparing.takes(head):
+                self._lanes.take(now)
+                self._preparing.begin(head, self._lanes, self._start)
+            elif not head.may_leave:
                 self._lanes.take(now)
                 self._waiting.append(head)
                 self.must_commit.set()
@@ -260,6 +275,16 @@ class Dispatcher:
             lanes.put_back(delivery, step.at)
         else:
             lanes.put_last(delivery, max(step.at, self._path.suspension.next_probe))
+
+    def _prepared(self, delivery: Delivery, lanes: Lanes[Delivery]) -> None:
+        if delivery.attempts:
+            lanes.put_first(delivery)  # a look-up found nothing: its request follows at once
+        else:
+            lanes.put_last(delivery, 0.0)  # it was never sent: a retry goes before it
+        self._wake.set()
+
+    def _end(self, delivery: Delivery, outcome: Outcome, lanes: Lanes[Delivery]) -> None:
+        self._start(self._settle(delivery, outcome, lanes), f"settle {delivery.event.record.origin}")
 
     async def _bury(
         self, record: Record, event_id: str | None, outcome: Outcome, tracker: OffsetTracker

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from connector.clock import Clock
     from connector.delivery.lease import Lease
+    from connector.delivery.preparing import Preparation
     from connector.delivery.suspension import Suspended, Suspension
     from connector.metrics import WorkspaceMetrics
     from connector.types import Event, Remaining, Sighting, Verdict
@@ -142,7 +143,10 @@ def heed(finding: Retry, sent_at: float, quota: Held, workspace: str, metrics: W
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """What requests go over: the API, its quota, the right to send, and what decides."""
+    """What requests go over: the API, its quota, the right to send, and what decides.
+
+    `preparation` is None where an event can be sent as it is.
+    """
 
     destination: Destination
     quota: Slots
@@ -150,6 +154,7 @@ class Path:
     suspension: Suspension
     policy: DeliveryPolicy
     max_in_flight: int
+    preparation: Preparation | None = None
 
 
 class Requests:

@@ -13,14 +13,14 @@ Rules, in order; the first that applies decides:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import orjson
 from jmespath.exceptions import JMESPathError
 
 from connector.seen.payload import encode, image_fault, json_type, with_string_id
-from connector.types import Event, Reason, Skipped, Unsendable
+from connector.types import Event, ImageLinks, Reason, Skipped, Unsendable
 
 if TYPE_CHECKING:
     from connector.types import Record
@@ -53,6 +53,7 @@ class Mapping:
     on_bad_image: Literal["reject", "drop"]
     max_record_bytes: int
     max_request_bytes: int
+    fetch_images: bool = False
 
     def read(self, record: Record) -> Event | Unsendable | Skipped:
         """What `record` becomes. Never raises: whatever the bytes are, there is an answer."""
@@ -90,13 +91,18 @@ class Mapping:
             return properties
         event_id: str = properties["id"]
         properties = self._with_good_images(properties)
-        body = (
-            properties if isinstance(properties, Unsendable) else encode(properties, self.max_request_bytes)
-        )
+        if isinstance(properties, Unsendable):
+            return replace(properties, id=event_id)
+        body = encode(properties, self.max_request_bytes)
         if isinstance(body, Unsendable):
-            return Unsendable(body.reason, body.detail, event_id)
+            return replace(body, id=event_id)
         order_key = event_id.encode() if record.key is None else record.key
-        return Event(record=record, id=event_id, order_key=order_key, body=body)
+        return Event(record, event_id, order_key, body, self._images(properties))
+
+    def _images(self, properties: dict[str, Any]) -> ImageLinks | None:
+        """The images that are still to be looked at: their names are good already."""
+        links = tuple((name, properties[name]) for name in self.images if name in properties)
+        return ImageLinks(links, drop=self.on_bad_image == "drop") if links and self.fetch_images else None
 
     def _select(self, parsed: dict[str, Any]) -> dict[str, Any] | Unsendable:
         if self.properties is None:

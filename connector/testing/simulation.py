@@ -31,6 +31,7 @@ from connector.types import OutcomeKind, Partition
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from connector.delivery.preparing import Preparation
     from connector.types import Record
 
 OUTCOMES, DEAD_LETTERS = "outcomes", "dead-letters"
@@ -66,6 +67,7 @@ class EngineSettings:
     probe: Backoff = PROBE
     bounds: Bounds = BOUNDS
     reader: Mapping = READER
+    preparation: Preparation | None = None
     max_in_flight: int = 32
     chance: float = 0.5
     drain_seconds: float = 17.0
@@ -114,6 +116,7 @@ class Simulation:
             self.suspension,
             self.settings.policy,
             self.settings.max_in_flight,
+            self.settings.preparation,
         )
         self.pump = Pump(
             "acme",

@@ -1,6 +1,7 @@
 """The deliveries of one workspace: the engine, wired from its source topics to SEEN.
 
-What SEEN counts (the quota), what it last said (suspended or not) and what became of events outlive a restart of the engine.
+What SEEN counts (the quota), what it last said (suspended or not), what became of events and what was found of images outlive
+a restart of the engine.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Deliveries:
         self.lease = Lease(around.config.kafka.session_timeout_seconds)
         self.suspension = Suspension(wiring.backoff(config.seen.probe))
         self.outcomes: Counter[OutcomeKind] = Counter()
+        self._preparation = wiring.preparation(config, around.config.images, around.clock, self._metrics)
         self.pump: Pump | None = None
         self.dispatcher: Dispatcher | None = None
 
@@ -100,6 +102,7 @@ class Deliveries:
             self.suspension,
             wiring.policy(config),
             delivery.max_in_flight,
+            self._preparation,
         )
         dispatcher = Dispatcher(name, path, settler, clock, self._metrics, random.random, pump.settled)
         return pump, dispatcher

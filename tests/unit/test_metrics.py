@@ -34,6 +34,7 @@ COUNTERS = {
     "connections_cut": {"cause"},
     "malformed_requests": set[str](),
     "issuer_key_failures": {"workspace"},
+    "image_checks": {"workspace", "found"},
     "publish_failures": {"workspace"},
     "commit_failures": {"workspace"},
     "workspace_restarts": {"workspace"},
@@ -52,6 +53,7 @@ GAUGES = (
         "owned_partitions",
         "lag_records",
         "buffered_records",
+        "preparing_events",
         "in_flight_requests",
         "uncommitted_records",
         "quota_requests",
@@ -81,6 +83,7 @@ UNITS = {
     "bytes",
     "videos",
     "connections",
+    "events",
 }
 STATES = {"suspended", "ready"}  # 0 or 1: a state has no unit
 

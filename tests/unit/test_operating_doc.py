@@ -13,7 +13,7 @@ from connector.metrics import (
     TOKEN_ANSWERS,
     Metrics,
 )
-from connector.types import OutcomeKind, Priority, ViewerAct
+from connector.types import ImageResult, OutcomeKind, Priority, ViewerAct
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs" / "operating.md").read_text()
@@ -65,6 +65,7 @@ def test_the_values_of_closed_labels_are_all_there() -> None:
         "cause": list(CUT_CAUSES),
         "found_by": list(FOUND_BY),
         "event": [act.value for act in ViewerAct],
+        "found": [result.value for result in ImageResult],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -18,6 +19,7 @@ from connector.metrics import Metrics
 from connector.sandbox.emulator import Emulator, EmulatorSettings, OAuthClient, WorkspaceSettings
 from connector.seen.auth import BearerToken
 from connector.testing import FakeClock
+from connector.types import Event, Record, Unsendable
 from tests.issuer import AUDIENCE, EC, ISSUER, claims, signed
 from tests.unit.seen.test_oauth2 import RecordingServer
 
@@ -33,13 +35,16 @@ BEARER = 'bearer_token: "${SEEN_ACME_TOKEN}"'
 
 
 def loaded(folder: Path, change: tuple[str, str] = ("", ""), **environ: str) -> Config:
-    """The example configuration with one change in its workspace file, and `key`, if it is there, as the signing key."""
+    """The example configuration with one change in its workspace file; `key`, if it is there, is the signing key, and
+    `images` a section of connector.yaml.
+    """
     (folder / "workspaces").mkdir(exist_ok=True)
     keys = (
         "  oauth2: {signing_key_file: key, token_lifetime_seconds: 60}\n" if (folder / "key").exists() else ""
     )
     connector = (CONFIG / "connector.yaml").read_text()
-    (folder / "connector.yaml").write_text(connector.replace("\nadmin:", f"{keys}\nadmin:"))
+    images = (folder / "images").read_text() if (folder / "images").exists() else ""
+    (folder / "connector.yaml").write_text(connector.replace("\nadmin:", f"{keys}\nadmin:") + images)
     acme = (CONFIG / "workspaces" / "acme.yaml").read_text()
     assert change[0] in acme
     (folder / "workspaces" / "acme.yaml").write_text(acme.replace(*change) if change[0] else acme)
@@ -138,6 +143,33 @@ async def test_a_token_that_was_exchanged_counts_at_once_and_the_old_one_no_more
     assert (await authenticator.check(old), await authenticator.check(new)) == (Proof.RIGHT, Proof.WRONG)
     file.write_text("secret-of-tomorrow")
     assert (await authenticator.check(old), await authenticator.check(new)) == (Proof.WRONG, Proof.RIGHT)
+
+
+FETCH = ("on_failure: reject", "on_failure: reject\n      check: fetch")
+
+
+async def test_images_are_looked_at_only_where_a_source_says_so_and_as_connector_yaml_says(
+    tmp_path: Path,
+) -> None:
+    clock, series = FakeClock(), Metrics("0").workspace("acme")
+    config = loaded(tmp_path)
+    (workspace,) = config.workspaces
+    assert wiring.preparation(workspace, config.connector.images, clock, series) is None
+    async with Emulator(EmulatorSettings(workspaces=())) as hosts:
+        (tmp_path / "images").write_text(
+            f"\nimages: {{allow_hosts: ['{hosts.url.removeprefix('http://')}'], timeout_seconds: 1}}\n"
+        )
+        config = loaded(tmp_path, FETCH)
+        (workspace,) = config.workspaces
+        preparation = wiring.preparation(workspace, config.connector.images, clock, series)
+        assert preparation is not None
+        reader = wiring.mappings(workspace)["customer-events"]
+        for kind, expected in (("good", Event), ("html", Unsendable)):
+            customer = {"id": "1", "photo_url": f"{hosts.url}/images/{kind}/photo.png"}
+            value = orjson.dumps({"type": "customer.signed_up", "customer": customer})
+            event = reader.read(Record("customer-events", 0, 0, 0, None, value))
+            assert isinstance(event, Event)
+            assert isinstance(await preparation.prepare(event), expected)
 
 
 @pytest.fixture

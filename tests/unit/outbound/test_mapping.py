@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from connector.outbound.mapping import Mapping, parse
 from connector.seen.payload import same_json
-from connector.types import Event, Reason, Record, Skipped, Unsendable
+from connector.types import Event, ImageLinks, Reason, Record, Skipped, Unsendable
 from tests.unit.seen.values import INTEGERS, JSON_VALUES
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def mapping(
     tombstones: Literal["reject", "skip"] = "reject",
     images: tuple[str, ...] = (),
     on_bad_image: Literal["reject", "drop"] = "reject",
+    fetch_images: bool = False,
 ) -> Mapping:
     """As the configuration makes it."""
     return Mapping(
@@ -41,6 +42,7 @@ def mapping(
         on_bad_image=on_bad_image,
         max_record_bytes=MAX_RECORD,
         max_request_bytes=MAX_REQUEST,
+        fetch_images=fetch_images,
     )
 
 
@@ -361,6 +363,28 @@ def test_images_are_those_of_the_mapped_names() -> None:
     assert sent(one.read(record({"id": "1", "links": [GOOD]}))) == {"id": "1", "photo": GOOD}
     assert refusal(one.read(record({"id": "1", "links": [[GOOD]]}))).reason is Reason.BAD_IMAGE
     assert sent(one.read(record({"id": "1", "links": []}))) == {"id": "1"}
+
+
+def looked_at(become: Event | Unsendable | Skipped) -> ImageLinks | None:
+    assert isinstance(become, Event), become
+    return become.images
+
+
+def test_only_where_they_are_fetched_and_there_are_images_to_be_looked_at() -> None:
+    event = record({"id": "1", "photo": GOOD, "logo": GOOD + "?2", "name": "Kari"})
+    names = ("logo", "photo", "absent")
+    assert looked_at(mapping(images=names).read(event)) is None
+    assert looked_at(mapping(images=("absent",), fetch_images=True).read(event)) is None
+    expected = (("logo", GOOD + "?2"), ("photo", GOOD))
+    assert looked_at(mapping(images=names, fetch_images=True).read(event)) == ImageLinks(expected, drop=False)
+
+
+def test_an_image_with_a_bad_name_is_refused_or_dropped_and_not_looked_at() -> None:
+    event = record({"id": "1", "photo": WRONG, "logo": GOOD})
+    fetched = mapping(images=("logo", "photo"), fetch_images=True)
+    assert refusal(fetched.read(event)).reason is Reason.BAD_IMAGE
+    dropping = replace(fetched, on_bad_image="drop")
+    assert looked_at(dropping.read(event)) == ImageLinks((("logo", GOOD),), drop=True)
 
 
 # Any bytes at all

@@ -1,0 +1,101 @@
+"""The hosts of images: how many looks each may have at once, and which of them does not answer.
+
+Rules:
+ 1. Those that wait for a host that is slow take no room from others.
+ 2. A host fails from its first look that found nothing out until one that does. What fails for as long as a link is tried
+    is given up: from then on one look in some seconds shows whether it is back, and all other links fail without one. So a
+    host that is away holds up those who wait for it once, and not each of them anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from connector.seen.imageanswer import ImageFinding
+from connector.types import ImageResult
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+LONGEST_WAIT_SECONDS = 30.0
+"""Between two tries of a link."""
+
+_PROBE_SECONDS = 10.0
+_SILENCE_SECONDS = 3 * LONGEST_WAIT_SECONDS
+_MOST_HOSTS = 1000
+
+
+class Host:
+    """One host. Times are the caller's monotonic seconds."""
+
+    def __init__(self, looks_at_once: int) -> None:
+        self.free = asyncio.Semaphore(looks_at_once)
+        self.users = 0
+        self._failure: ImageFinding | None = None
+        self._failing_since = 0.0
+        self._failed_at = 0.0
+        self._next_look = 0.0
+
+    def found(self, finding: ImageFinding, now: float) -> None:
+        """Notes what a look has found."""
+        if finding.is_passing:
+            # One that failed long ago says nothing of the time since.
+            if self._failure is None or now - self._failed_at > _SILENCE_SECONDS:
+                self._failing_since = now
+            self._failure, self._failed_at = finding, now
+            self._next_look = now + _PROBE_SECONDS
+        elif finding.result is not ImageResult.NOT_ALLOWED:  # then nobody was asked
+            self._failure = None
+
+    def has_failed_for(self, seconds: float, now: float) -> bool:
+        """Whether it has failed for so long."""
+        return self._failure is not None and now - self._failing_since >= seconds
+
+    def may_look(self, give_up_after_seconds: float, now: float) -> bool:
+        """Whether a look may be had now: at a host that is given up, one in some seconds."""
+        if self.has_failed_for(give_up_after_seconds, now) and now < self._next_look:
+            return False
+        self._next_look = now + _PROBE_SECONDS  # until it is known what this one finds
+        return True
+
+    @property
+    def given_up(self) -> ImageFinding:
+        """What is found of a link without a look. Raises RuntimeError where the host does not fail."""
+        if self._failure is None:
+            raise RuntimeError("the host does not fail")
+        seconds = self._failed_at - self._failing_since
+        detail = f"its host has not answered for {seconds:.0f} s: {self._failure.detail}"
+        return ImageFinding(self._failure.result, detail)
+
+
+class Hosts:
+    """The hosts that were looked at lately; a thousand of those that nobody waits for are remembered."""
+
+    def __init__(self, looks_at_once: int) -> None:
+        """`looks_at_once` is for each host."""
+        self._looks_at_once = looks_at_once
+        self._hosts: OrderedDict[str, Host] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[Host]:
+        """Waits for room for one look at the host `name`."""
+        if (host := self._hosts.get(name)) is None:
+            host = self._hosts[name] = Host(self._looks_at_once)
+        self._hosts.move_to_end(name)
+        host.users += 1
+        try:
+            async with host.free:
+                yield host
+        finally:
+            host.users -= 1
+            self._forget()
+
+    def _forget(self) -> None:
+        while len(self._hosts) > _MOST_HOSTS:
+            name = next(iter(self._hosts))
+            if self._hosts[name].users:
+                return  # those behind it are in use, or younger
+            del self._hosts[name]
