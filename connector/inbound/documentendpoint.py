@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connector.inbound import answer
@@ -25,6 +26,8 @@ class DocumentEndpoint:
 
     async def serve(self, request: web.Request, caller: Caller) -> Answer:
         """The document."""
-        reply = self._described if request.method in _METHODS else answer.ONLY_GET
+        reply = answer.ONLY_GET
+        if request.method in _METHODS:
+            reply = replace(self._described, closes=request.body_exists)  # it is not read
         log_call(reply, request, workspace=None, caller=caller, seconds=0.0)
         return reply

@@ -16,7 +16,7 @@ from connector.cli import main
 from connector.config.values import WorkspaceName
 from connector.inbound.openapi import document
 from connector.metrics import CALLBACK_RESULTS, TOKEN_ANSWERS
-from tests.unit.test_listener import LIMITS, Place, running
+from tests.unit.test_listener import LIMITS, Place, running, wire
 
 KEPT = Path(__file__).parents[2] / "docs" / "openapi.json"
 
@@ -47,6 +47,16 @@ async def test_the_document_can_only_be_read() -> None:
         assert (await ask(place, "HEAD"))[:2] == (200, b"")
         status, body, headers = await ask(place, "POST")
     assert (status, orjson.loads(body)["code"], headers["Allow"]) == (405, "wrong_method", "GET, HEAD")
+
+
+async def test_regression_a_caller_that_holds_its_body_back_ends_its_connection() -> None:
+    """What it sends next would be taken for that body, while the caller takes it for a request."""
+    held_back = ("Content-Length: 18", "Expect: 100-continue")
+    async with running(LIMITS) as place, wire(place) as line:
+        line.writer.write("\r\n".join(("GET /openapi.json HTTP/1.1", "Host: x", *held_back, "", "")).encode())
+        answer = await line.rest()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"Connection: close" in answer
 
 
 @pytest.mark.parametrize(
