@@ -95,10 +95,10 @@ class Books:
         self.counts["requests"] += 1
         self._sent[number] = Sent(workspace, proof, _ROLES.get(path, ()))
 
-    def answered(self, call: Call, status: int) -> None:
+    def answered(self, call: Call, status: int, body: bytes = b"") -> None:
         """A whole answer of ours has come; whether it is as described is looked at elsewhere."""
         self.counts[f"answered {status}"] += 1
-        said = f"{call.method} {call.workspace or call.path} {status}: {call.head!r} {call.body[:300]!r}"
+        said = f"{status} {body[:200]!r} to {call.head!r} {call.body[:300]!r}"
         is_taken = 200 <= status < 300
         if status >= 500 and status != 503:
             self.breach("answered 500, or no answer of ours", said)

@@ -56,11 +56,11 @@ class Connection:
         writer, self._reader, self._writer = self._writer, None, None
         if writer is not None:
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 await writer.wait_closed()
 
     async def call(self, call: Call) -> Answer:
-        """What is answered. Raises ConnectionError, asyncio.IncompleteReadError, TimeoutError."""
+        """What is answered. Raises OSError, among them TimeoutError, and asyncio.IncompleteReadError."""
         reader, writer = await self.open()
         async with asyncio.timeout(PATIENCE_SECONDS):
             writer.write(call.head if call.waits else call.head + call.body)
@@ -84,14 +84,14 @@ async def send_all(calls: Iterator[Call], port: int, rng: Random, books: Books, 
         books.send(call)
         try:
             answer = await _retried(connection, call)
-        except (ConnectionError, asyncio.IncompleteReadError, TimeoutError) as error:
+        except (OSError, asyncio.IncompleteReadError) as error:  # TimeoutError is an OSError
             await connection.close()
             came = getattr(error, "partial", b"")
             books.breach(
                 "calls without an answer", f"{error!r} {came!r} to {call.head!r} {call.body[:200]!r}"
             )
             continue
-        books.answered(call, answer.status)
+        books.answered(call, answer.status, answer.body)
         wrong = described.complaint(call.path, call.method, answer.status, answer.headers, answer.body)
         if wrong is not None:
             said = f"{wrong}: {answer.status} to {call.method} {call.head!r} {call.body[:200]!r}"
