@@ -4,6 +4,7 @@ Rules:
  1. Accepted and Reject end the delivery. Everything else leads to another try.
  2. In doubt, the next try is a look-up, no sooner than the request's own time limit after the attempt ended: until then
     a request that is still under way may land. A look-up that finds nothing leads to a new request.
+    Where nothing can be looked up it is sent again, and an answer that it already exists is as good as accepted.
  3. A Reject that follows a doubt may be the answer to our own repeat: it is looked up before it counts.
  4. The event's own failures back off with full jitter, and expire it in the end; what says that SEEN is down, or that
     the workspace is refused, is not the event's failure: it suspends the workspace and costs the event nothing.
@@ -17,6 +18,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 
 _OFTEN = 3
+_OF_ONE = frozenset({Reason.SERVER_ERROR, Reason.BATCH_REFUSED})
+_NO_FAILURE = frozenset({Reason.OVER_QUOTA, Reason.LEASE_LOST, Reason.OTHERS_REFUSED, Reason.BATCH_REFUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,14 @@ class DeliveryPolicy:
 class Attempt:
     """When a try was sent and when it ended (monotonic seconds), and a `chance` in [0, 1) for the jitter.
 
-    `we_were_there`: the time that passed is known to have passed for us, too; else a silence may be our own.
+    `tells`: a failure says something of SEEN. Not where the time that passed may not have passed for us, too: then the
+    silence may be our own; and of a batch only the first event tells, for it failed once.
     """
 
     sent_at: float
     ended_at: float
     chance: float
-    we_were_there: bool = True
+    tells: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +90,18 @@ class Delivery:
         "event",
         "first_attempt_at",
         "last_attempt_at",
+        "most_together",
         "not_before",
         "tracker",
     )
 
-    def __init__(self, event: Event, tracker: OffsetTracker, *, in_doubt: bool = False) -> None:
-        """`tracker` is that of the epoch in which the event was read; `in_doubt`: a predecessor may have sent it."""
+    def __init__(
+        self, event: Event, tracker: OffsetTracker, *, in_doubt: bool = False, looks_up: bool = True
+    ) -> None:
+        """`tracker` is that of the epoch in which the event was read; `in_doubt`: a predecessor may have sent it.
+
+        `looks_up`: then it is looked up first; else it is sent again, and SEEN says whether it has it.
+        """
         self.event = event
         self.tracker = tracker
         self.attempts = 0
@@ -102,8 +113,10 @@ class Delivery:
         self._suspended_before = 0.0
         self._failed_at: float | None = None
         self._forbidden_since: float | None = None
-        self._in_doubt = self._was_in_doubt = in_doubt
+        self._was_in_doubt = in_doubt
+        self._in_doubt = in_doubt and looks_up
         self.not_before = 0.0
+        self.most_together: float = math.inf
         if in_doubt:
             tracker.sent(event.record.offset)
         self._rejected: Reject | None = None
@@ -150,6 +163,12 @@ class Delivery:
         detail = f"the event is {age:.0f} s old, ttl_seconds is {policy.ttl_seconds:g}"
         return self._outcome(OutcomeKind.EXPIRED, Reject(reason=Reason.TOO_OLD, detail=detail))
 
+    def halve(self, batch: int, finding: Verdict | Sighting) -> None:
+        """Has fewer go with it, where its batch of so many failed in a way that one of them may be to blame for."""
+        one_may_be_at_fault = isinstance(finding, InDoubt) or finding.reason in _OF_ONE
+        if one_may_be_at_fault:
+            self.most_together = max(1, batch // 2)
+
     @property
     def may_leave(self) -> bool:
         """Whether a successor would know that it may have left."""
@@ -162,7 +181,8 @@ class Delivery:
         if not isinstance(finding, Suspend):
             self._forbidden_since = None
         step = self._after(finding, attempt, suspension, policy)
-        if isinstance(step, Again) and not self._in_doubt:
+        is_in_doubt = self._in_doubt or (self._was_in_doubt and not policy.look_up_in_doubt)
+        if isinstance(step, Again) and not is_in_doubt:
             self.tracker.answered(self.event.record.offset)
         return step
 
@@ -173,11 +193,8 @@ class Delivery:
             case Accepted():
                 suspension.accepted(attempt.sent_at, attempt.ended_at)
                 return self._outcome(OutcomeKind.ACCEPTED, finding)
-            case Reject() if self._was_in_doubt and policy.look_up_in_doubt:
-                self._rejected = finding
-                return self._look_up(attempt, policy)
             case Reject():
-                return self._outcome(OutcomeKind.REJECTED, finding)
+                return self._reject(finding, attempt, suspension, policy)
             case Absent() if self._rejected is not None:
                 return self._outcome(OutcomeKind.REJECTED, self._rejected)
             case Absent():
@@ -189,10 +206,21 @@ class Delivery:
                 self._failed_at = attempt.ended_at
                 suspension.suspend(Reason.OUTAGE, finding.detail, attempt.ended_at)
                 return Again(attempt.ended_at)
-            case Retry(reason=Reason.OVER_QUOTA | Reason.LEASE_LOST):
+            case Retry(reason=reason) if reason in _NO_FAILURE:
                 return Again(attempt.ended_at)
             case Retry() | InDoubt():
                 return self._failed(finding, attempt, suspension, policy)
+
+    def _reject(
+        self, finding: Reject, attempt: Attempt, suspension: Suspension, policy: DeliveryPolicy
+    ) -> Step:
+        if self._was_in_doubt and policy.look_up_in_doubt:
+            self._rejected = finding
+            return self._look_up(attempt, policy)
+        if self._was_in_doubt and finding.reason is Reason.ALREADY_EXISTS:
+            suspension.accepted(attempt.sent_at, attempt.ended_at)
+            return self._outcome(OutcomeKind.ACCEPTED, finding)
+        return self._outcome(OutcomeKind.REJECTED, finding)
 
     def _alone(self, suspension: Suspension) -> bool:
         return self._failed_at is not None and suspension.accepted_since(self._failed_at)
@@ -227,7 +255,7 @@ class Delivery:
         self._failures += 1
         if self._alone(suspension):
             self._times_alone += 1
-        elif attempt.we_were_there:
+        elif attempt.tells:
             suspension.failed(self.order_key, finding.detail, now)
         self._failed_at = now
         failing = now - self._failing_since
@@ -241,6 +269,7 @@ class Delivery:
             return self._give_up(finding, seconds)
         if isinstance(finding, InDoubt) and policy.look_up_in_doubt and not self._in_doubt:
             return self._look_up(attempt, policy)
+        self._was_in_doubt = self._was_in_doubt or isinstance(finding, InDoubt)
         return Again(now + policy.backoff.delay(self._failures, attempt.chance))
 
     def _give_up(self, finding: Retry | InDoubt | Suspend, seconds: float) -> Outcome:

@@ -7,6 +7,7 @@ suspension that begins meanwhile is heeded.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 from connector.delivery.delivery import Again, Delivery
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from connector.delivery.settle import Settler
     from connector.metrics import WorkspaceMetrics
     from connector.types import Record, Unsendable
+
+_LOOK_SECONDS = 1.0
 
 
 class Dispatcher:
@@ -55,6 +58,8 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._halted = False
         self._probing = False
+        self._gathering_since: float | None = None
+        self._most_ahead = path.max_in_flight * path.destination.batch.items
         self.in_flight = 0
 
     def submit(self, delivery: Delivery) -> None:
@@ -127,7 +132,7 @@ class Dispatcher:
     @property
     def ahead(self) -> int:
         """How many offsets beyond what has left a commit promises, so that sending does not wait for each commit."""
-        return self._path.max_in_flight
+        return self._most_ahead
 
     @property
     def waiting(self) -> dict[Partition, list[int]]:
@@ -163,27 +168,46 @@ class Dispatcher:
     def _due(self) -> float | None:
         """When something may leave, in monotonic seconds; None if something must happen first."""
         time = self._lanes.next_time()
-        busy = self.in_flight >= self._path.max_in_flight or len(self._waiting) >= self._path.max_in_flight
+        busy = self.in_flight >= self._path.max_in_flight or len(self._waiting) >= self._most_ahead
         if time is None or self._halted or busy or not self._may_leave():
             return None
         if self._path.suspension.state is None:
-            return time
+            return (
+                time if self._gathering_since is None else max(time, self._gathered_at(self._gathering_since))
+            )
         return None if self._probing else max(time, self._path.suspension.next_probe)
+
+    def _gathered_at(self, since: float) -> float:
+        """When the batch that gathers since then need not wait for more; at once if it is full."""
+        limits, quota = self._path.destination.batch, self._path.quota
+        if self._lanes.ready >= limits.items:
+            return since
+        return since + limits.gathering_seconds(quota.spent, quota.interval)
 
     async def _until_due(self) -> None:
         while True:
             self._wake.clear()
-            due, now = self._due(), self._clock.monotonic()
+            now = self._clock.monotonic()
+            if self._lanes.ready == 0:
+                self._gathering_since = None
+            elif self._gathering_since is None:
+                self._gathering_since = now
+            due = self._due()
             if due is not None and due <= now:
                 self._set_aside(now)
                 due = self._due()
             if due is not None and due <= now:
                 return
             try:
-                async with asyncio.timeout(None if due is None else due - now):
+                async with asyncio.timeout(None if due is None else min(due - now, self._look_seconds)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    @property
+    def _look_seconds(self) -> float:
+        """How long to wait at most before looking again: what is spent of the quota says how long a batch gathers."""
+        return math.inf if self._gathering_since is None else _LOOK_SECONDS
 
     def _take(self, *, probe: bool) -> list[Delivery]:
         """The next batch: one look-up, or as many heads as one request carries; a probe is one."""
@@ -192,17 +216,23 @@ class Dispatcher:
         if due is None or due > now:
             return []
         batch: list[Delivery] = []
-        limit = 1 if probe else self._path.destination.max_items
-        while len(batch) < limit and (head := self._next_head(now)) is not None:
-            if batch and head.in_doubt:
+        limits, size = self._path.destination.batch, 0
+        most: float = 1 if probe else limits.items
+        while len(batch) < most and (head := self._next_head(now)) is not None:
+            most = min(most, head.most_together)
+            is_too_much = len(batch) >= most or not limits.fits(size, len(head.event.body))
+            if batch and (head.in_doubt or is_too_much):
                 break
             self._lanes.take(now)
             if (outcome := head.too_old(self._clock.wall(), self._path.policy)) is not None:
                 self._end(head, outcome, self._lanes)
                 continue
             batch.append(head)
+            size += len(head.event.body)
             if head.in_doubt:
                 break
+        if batch:
+            self._gathering_since = None
         return batch
 
     def _next_head(self, now: float) -> Delivery | None:
@@ -215,7 +245,7 @@ class Dispatcher:
         """Takes away the heads whose turn it is and that may not leave yet: before they are prepared, before a commit, or
         before their time.
         """
-        while len(self._waiting) < self._path.max_in_flight and (head := self._lanes.peek(now)) is not None:
+        while len(self._waiting) < self._most_ahead and (head := self._lanes.peek(now)) is not None:
             if self._preparing.takes(head):
                 self._lanes.take(now)
                 self._preparing.begin(head, self._lanes, self._start)

@@ -215,8 +215,8 @@ class Pump:
         self._metrics.records_read.inc()
         match self._readers[record.topic].read(record):
             case Event() as event:
-                in_doubt = self._dispatcher.looks_up and tracker.is_in_doubt(record.offset)
-                self._dispatcher.submit(Delivery(event, tracker, in_doubt=in_doubt))
+                in_doubt, looks_up = tracker.is_in_doubt(record.offset), self._dispatcher.looks_up
+                self._dispatcher.submit(Delivery(event, tracker, in_doubt=in_doubt, looks_up=looks_up))
             case Skipped(reason):
                 self._settler.skip(record, reason, tracker)
             case Unsendable() as fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 import structlog
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from connector.clock import Clock
+    from connector.delivery.batch import BatchLimits
     from connector.delivery.lease import Lease
     from connector.delivery.preparing import Preparation
     from connector.delivery.suspension import Suspended, Suspension
@@ -89,6 +90,16 @@ class Slots(Held, Protocol):
         ...
 
     @property
+    def spent(self) -> float:
+        """The share of a window's requests that is used: 1 is all of them."""
+        ...
+
+    @property
+    def interval(self) -> float:
+        """The seconds from one request to the next, if they are spread evenly over a window."""
+        ...
+
+    @property
     def wants_account(self) -> bool:
         """Whether slots will soon be given out no more before an account was acknowledged."""
         ...
@@ -110,8 +121,8 @@ class Destination(Protocol):
     """An API that takes events: the engine's one port."""
 
     @property
-    def max_items(self) -> int:
-        """How many events one request may carry."""
+    def batch(self) -> BatchLimits:
+        """How much one request may carry."""
         ...
 
     async def send(self, batch: Sequence[Event], permit: Permit) -> list[Verdict]:
@@ -179,13 +190,19 @@ class Requests:
         findings = await self._ask(batch, slot, probe=probe)
         ended_at = self._clock.monotonic()
         # Who stood still, or is cut off from Kafka, has lost the lease: what timed out meanwhile is not SEEN's fault.
-        attempt = Attempt(sent_at, ended_at, self._chance(), self._path.lease.holds(ended_at))
-        self._metrics.attempt_seconds.observe(attempt.ended_at - sent_at)
-        steps = [
-            self._step(delivery, finding, attempt) for delivery, finding in zip(batch, findings, strict=True)
-        ]
+        first = Attempt(sent_at, ended_at, self._chance(), self._path.lease.holds(ended_at))
+        others = replace(first, tells=False)
+        self._metrics.attempt_seconds.observe(ended_at - sent_at)
+        asked_for = next((finding for finding in findings if isinstance(finding, Retry)), None)
+        if asked_for is not None:
+            heed(asked_for, sent_at, self._path.quota, self._workspace, self._metrics)
+        steps: list[Step] = []
+        for delivery, finding in zip(batch, findings, strict=True):
+            steps.append(self._step(delivery, finding, others if steps else first))
+            if len(batch) > 1:
+                delivery.halve(len(batch), finding)
         if probe:
-            self._probed(findings, attempt.ended_at)
+            self._probed(findings, ended_at)
         return steps
 
     async def _ask(
@@ -202,8 +219,6 @@ class Requests:
     def _step(self, delivery: Delivery, finding: Verdict | Sighting, attempt: Attempt) -> Step:
         before, look_up = self._path.suspension.state, delivery.in_doubt
         step = delivery.after(finding, attempt, self._path.suspension, self._path.policy)
-        if isinstance(finding, Retry):
-            heed(finding, attempt.sent_at, self._path.quota, self._workspace, self._metrics)
         self._note_sharing()
         verdict = VERDICTS[type(finding)]
         self._metrics.attempt(verdict, finding.reason)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from connector.delivery.batch import BatchLimits
 from connector.seen.verdict import judge, sight
 from connector.text import redacted_start
 
@@ -23,7 +24,7 @@ _LONGEST_DETAIL = 600
 class DataDestination:
     """Posts each event as one JSON object (SEEN API 2.0, create data: arrays are refused)."""
 
-    max_items: Final = 1
+    batch: Final = BatchLimits()
 
     def __init__(self, client: SeenClient, redact: Callable[[str], str]) -> None:
         """`redact` takes secrets out of what SEEN says: a message of its own may repeat what it was sent."""

@@ -246,6 +246,16 @@ class Quota:
         return self.window.used(self._now())
 
     @property
+    def spent(self) -> float:
+        """The share of the requests that a window may have now which is in use; 1 is all of them."""
+        return self.used / self.working
+
+    @property
+    def interval(self) -> float:
+        """The seconds from one request to the next, if those of a window are spread evenly over it."""
+        return self.limits.per_seconds / self.working
+
+    @property
     def outside(self) -> int:
         """Slots in use that are held for other users, as far as SEEN's answers tell of them."""
         return self.window.noted(self._now())

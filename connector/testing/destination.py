@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from connector.delivery.batch import BatchLimits
 from connector.types import Accepted, InDoubt, Reason, Retry
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ScriptedDestination:
     """Takes everything, unless a script or a function says otherwise, each request within `seconds`.
 
     `requests` has all that was sent, in order; `renewals` counts how often the credentials were read anew. `seconds` and
-    `max_items` may be set at any time.
+    `batch` may be set at any time.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class ScriptedDestination:
         answer: Callable[[Event, Kind], Finding] | None = None,
         *,
         max_items: int = 1,
+        max_bytes: int | None = None,
+        wait_seconds: float = 0.0,
         seconds: float = 0.1,
     ) -> None:
         """`answer` says what becomes of an event for which nothing is scripted: by its id, by the time, as you like."""
-        self.max_items = max_items
+        self.batch = BatchLimits(max_items, max_bytes, wait_seconds)
         self.seconds = seconds
         self.requests: list[SentRequest] = []
         self.renewals = 0

@@ -365,7 +365,7 @@ def test_what_timed_out_while_we_stood_still_ourselves_is_no_outage() -> None:
     for key in (b"a", b"b", b"c"):
         story = Story(suspension=suspension, key=key)
         story.delivery.begin_attempt(wall=5_000)
-        step = story.delivery.after(TIMED_OUT, Attempt(0, 60, 0.5, we_were_there=False), suspension, POLICY)
+        step = story.delivery.after(TIMED_OUT, Attempt(0, 60, 0.5, tells=False), suspension, POLICY)
         assert isinstance(step, Again)
         assert story.delivery.in_doubt
     assert suspension.state is None

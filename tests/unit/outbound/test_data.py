@@ -10,7 +10,7 @@ import pytest
 from connector.config.secrets import Redactor
 from connector.outbound.data import DataDestination
 from connector.sandbox.emulator import Fault
-from connector.seen.auth import BearerToken
+from connector.seen.auth import StaticToken
 from connector.seen.client import SeenClient, SeenEndpoint
 from connector.testing import FakeClock
 from connector.types import Absent, Accepted, Event, Reason, Record, Reject, Remaining
@@ -40,7 +40,7 @@ async def destination(emulator: Emulator) -> AsyncIterator[DataDestination]:
     redactor = Redactor()
     redactor.add(TOKEN)
     client = SeenClient(
-        SeenEndpoint(emulator.url, "acme", 5, 2), BearerToken(lambda: TOKEN), FakeClock(), redactor.clean
+        SeenEndpoint(emulator.url, "acme", 5, 2), StaticToken(lambda: TOKEN), FakeClock(), redactor.clean
     )
     await client.start()
     yield DataDestination(client, redactor.clean)
@@ -65,7 +65,7 @@ async def test_an_event_is_created_and_is_found_with_its_values_alone(
 
 
 async def test_a_batch_is_one_event(destination: DataDestination, emulator: Emulator) -> None:
-    assert destination.max_items == 1
+    assert destination.batch.items == 1
     with pytest.raises(ValueError, match="too many values"):
         await destination.send([event("1"), event("2")], Permit())
     assert emulator.arrivals() == []
