@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 
 import click
 
@@ -35,6 +36,7 @@ DEFAULT_WORKSPACE = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
     show_default=True,
     help="Id of a workspace; may be repeated.",
 )
+@click.option("--campaign", "campaigns", multiple=True, help="Slug of a campaign (API 1.0); may be repeated.")
 @click.option(
     "--token",
     "tokens",
@@ -112,6 +114,7 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     host: str,
     port: int,
     workspaces: tuple[str, ...],
+    campaigns: tuple[str, ...],
     tokens: tuple[str, ...],
     client_id: str | None,
     client_secret: str | None,
@@ -144,12 +147,13 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     callback = Callback(callback_url, headers, oauth2=oauth2) if callback_url else None
     viewer = Callback(viewer_url, headers, oauth2=oauth2) if viewer_url else None
     quota = Quota(requests, per_seconds)
+    workspace = WorkspaceSettings(
+        id="", tokens=tokens, clients=clients, quota=quota, callback=callback, viewer=viewer
+    )
     settings = EmulatorSettings(
-        workspaces=tuple(
-            WorkspaceSettings(
-                id=each, tokens=tokens, clients=clients, quota=quota, callback=callback, viewer=viewer
-            )
-            for each in workspaces
+        workspaces=(
+            *(replace(workspace, id=each) for each in workspaces),
+            *(replace(workspace, id=each, api="receivers", clients=()) for each in campaigns),
         ),
         host=host,
         port=port,
@@ -180,7 +184,10 @@ async def _serve(settings: EmulatorSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
     async with Emulator(settings) as emulator:
         for workspace in settings.workspaces:
-            click.echo(f"SEEN is emulated at {emulator.url}/v1/workspaces/{workspace.id}/data")
+            path = f"workspaces/{workspace.id}/data"
+            if workspace.api == "receivers":
+                path = f"campaigns/{workspace.id}/receivers/"
+            click.echo(f"SEEN is emulated at {emulator.url}/v1/{path}")
             click.echo(f"  {workspace.quota.requests} requests in any {workspace.quota.per_seconds:g} s")
         click.echo(f"Control: {emulator.url}/_control/{{summary,arrivals,callbacks,faults,outage,reset}}")
         await told_to_stop.wait()

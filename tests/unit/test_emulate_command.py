@@ -165,3 +165,16 @@ async def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
             _, complaint = await emulator.communicate()
     assert emulator.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in complaint.decode()
+
+
+async def test_a_campaign_is_emulated_beside_a_workspace() -> None:
+    options = ("--token", "demo-token", "--campaign", "welcome-film", "--requests", "7")
+    async with emulating(*options) as emulator, aiohttp.ClientSession() as http:
+        await emulator.output.readline()
+        said = (await emulator.output.readline()).decode()
+        assert said.strip() == f"SEEN is emulated at {emulator.url}/v1/campaigns/welcome-film/receivers/"
+        headers = {"Authorization": "Token demo-token", "Content-Type": "application/json; charset=utf-8"}
+        body = '[{"first_name": "John", "customer_id": "100"}, {"first_name": "", "customer_id": "101"}]'
+        url = f"{emulator.url}/v1/campaigns/welcome-film/receivers/"
+        async with http.post(url, data=body, headers=headers) as response:
+            assert await response.text() == '[{},{"first_name":["This field is required."]}]'

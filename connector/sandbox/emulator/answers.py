@@ -1,4 +1,4 @@
-"""SEEN's documented answers, to the letter (platform API 2.0)."""
+"""SEEN's documented answers, to the letter (platform API 2.0; API 1.0 where it says so)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _TOO_MANY_REQUESTS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back. `starts_journey` names the item whose creation it announces, None for all other answers."""
+    """What is sent back. `starts_journeys` names the items whose creation it announces."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
-    starts_journey: str | None = None
+    starts_journeys: tuple[str, ...] = ()
 
 
-def as_json(status: int, document: object, *, starts_journey: str | None = None) -> Answer:
+def as_json(status: int, document: object, *, starts_journeys: tuple[str, ...] = ()) -> Answer:
     """An answer of one JSON document."""
-    return Answer(status, orjson.dumps(document), starts_journey=starts_journey)
+    return Answer(status, orjson.dumps(document), starts_journeys=starts_journeys)
 
 
 def refusal(status: int, code: str, message: str) -> Answer:
@@ -45,4 +45,8 @@ BAD_QUERY = refusal(400, "ErrInvalidRequest", "q must be property:value, limit a
 INVALID_CLIENT = as_json(401, {"error": "invalid_client", "error_description": "unknown client or secret"})
 BAD_TOKEN_REQUEST = as_json(400, {"error": "invalid_request", "error_description": "a form is expected"})
 BAD_GRANT_TYPE = as_json(400, {"error": "unsupported_grant_type"})
+# Of API 1.0 only the answers to an array of receivers are documented.
+INVALID_TOKEN = as_json(401, {"detail": "Invalid token."})
+UNKNOWN_CAMPAIGN = as_json(404, {"detail": "Not found."})
+NO_RECEIVERS = as_json(400, {"detail": "Expected a list of receivers."})
 METHOD_NOT_ALLOWED = refusal(405, "ErrMethodNotAllowed", "method not allowed")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from connector.clock import SystemClock
 from connector.sandbox.emulator.arrivals import Arrival, ArrivalLog
+from connector.sandbox.emulator.campaigns import Campaign
 from connector.sandbox.emulator.faults import Fault, Faults
 from connector.sandbox.emulator.images import ImageHost
 from connector.sandbox.emulator.journey import CallbackMade, Journeys
@@ -19,7 +20,13 @@ from connector.sandbox.emulator.workspaces import Workspace
 
 if TYPE_CHECKING:
     from connector.clock import Clock
-    from connector.sandbox.emulator.settings import Callback, EmulatorSettings, OAuthClient, Quota
+    from connector.sandbox.emulator.settings import (
+        Callback,
+        EmulatorSettings,
+        OAuthClient,
+        Quota,
+        WorkspaceSettings,
+    )
 
 
 class Emulation:
@@ -28,7 +35,7 @@ class Emulation:
     def __init__(self, settings: EmulatorSettings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._workspaces = {each.id: Workspace(each) for each in settings.workspaces}
+        self._workspaces = {each.id: _made(each) for each in settings.workspaces}
         chance = random.Random(settings.seed).random
         self._faults = Faults(chance)
         self._mishaps = Orders[Mishap](chance)
@@ -152,7 +159,7 @@ class Emulation:
         self._journeys.forget()
         self.images.reset()
         for each in self._settings.workspaces:
-            self._workspaces[each.id] = Workspace(each)
+            self._workspaces[each.id] = _made(each)
 
     def _summary_of(self, workspace: Workspace) -> dict[str, object]:
         return {
@@ -168,3 +175,7 @@ class Emulation:
             for arrival in self._arrivals.select(workspace=workspace)
         )
         return {"requests": answered.total(), "answered": dict(sorted(answered.items()))}
+
+
+def _made(settings: WorkspaceSettings) -> Workspace:
+    return Campaign(settings) if settings.api == "receivers" else Workspace(settings)

@@ -205,7 +205,7 @@ async def _request(
     async with session.request(
         callback.method,
         callback.url.replace("{workspace_id}", workspace),
-        json=links(workspace, key).callback(key) if step.act is None else step.act.body(key),
+        json=step.workspace.callback_body(key) if step.act is None else step.act.body(key),
         headers=headers,
         allow_redirects=False,
     ) as response:

@@ -34,7 +34,7 @@ class Links:
             }
         ]
 
-    def callback(self, key: str) -> dict[str, str]:
+    def callback(self, key: str) -> dict[str, object]:
         """The body of the callback, as in the documents' example for the platform."""
         return {
             "id": key,

@@ -1,4 +1,4 @@
-"""SEEN's platform API over real HTTP: from a request to `Workspace.answer` and back, with the faults on the way."""
+"""SEEN's APIs over real HTTP: from a request to `Workspace.answer` and back, with the faults on the way."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiohttp import web
 from connector.sandbox.emulator import answers
 from connector.sandbox.emulator.answers import Answer
 from connector.sandbox.emulator.arrivals import Arrival, kept
+from connector.sandbox.emulator.campaigns import Campaign
 from connector.sandbox.emulator.faults import Fault
 from connector.sandbox.emulator.grants import grant
 from connector.sandbox.emulator.workspaces import Call, json_object
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _READ_SECONDS = 30.0
 _HANG_SECONDS = 3600.0
 _DATA = "/v1/{owner:workspaces|projects}/{workspace}/data"
+_RECEIVERS = "/v1/campaigns/{workspace}/receivers/"
 _NO_FAULT = Fault(act="none")
 
 
@@ -49,17 +51,20 @@ class Server:
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
-        """Create and list on the collection, find on an item, under both spellings of the documents; access tokens."""
+        """Create and list on the collection, find on an item, under both spellings of the documents; receivers; access
+        tokens.
+        """
         return [
             web.route("*", _DATA, self._take),
             web.route("*", _DATA + "/{item}", self._take),
+            web.route("*", _RECEIVERS, self._take),
             web.route("*", "/oauth2/token", self._grant),
         ]
 
     async def _take(self, request: web.Request) -> web.Response:
         """One request to a workspace: it counts the moment its head is there."""
         arrival = self._arrival_of(request)
-        workspace = self._workspaces.get(arrival.workspace)
+        workspace = self._addressed(request, arrival.workspace)
         is_within_quota = workspace is None or workspace.arrive(arrival.monotonic)
 
         def carry_out(body: bytes) -> Answer:
@@ -75,6 +80,12 @@ class Server:
                 arrival.id = named if isinstance(named, str) else None
 
         return await self._serve(request, arrival, note, carry_out)
+
+    def _addressed(self, request: web.Request, name: str) -> Workspace | None:
+        """The workspace or the campaign of this name, whichever the path is about."""
+        found = self._workspaces.get(name)
+        is_campaign = isinstance(found, Campaign)
+        return found if is_campaign != ("owner" in request.match_info) else None
 
     async def _grant(self, request: web.Request) -> web.Response:
         """One request for an access token: it counts for no quota, and its body, which holds a secret, is not kept."""
@@ -141,12 +152,12 @@ class Server:
 
     def _carry_out(self, workspace: Workspace | None, call: Call, *, is_within_quota: bool) -> Answer:
         if workspace is None:
-            return answers.UNKNOWN_WORKSPACE
+            return answers.UNKNOWN_WORKSPACE if call.is_data else answers.UNKNOWN_CAMPAIGN
         if not is_within_quota:
             return answers.TOO_MANY_REQUESTS
         answer = workspace.answer(call)
-        if answer.starts_journey is not None:
-            self._journeys.begin(workspace, workspace.items[answer.starts_journey])
+        for key in answer.starts_journeys:
+            self._journeys.begin(workspace, workspace.items[key])
         return answer
 
 
@@ -168,6 +179,7 @@ def _call(request: web.Request, body: bytes, at: float) -> Call:
         at=at,
         method=request.method,
         item=request.match_info.get("item"),
+        is_data="owner" in request.match_info,
         authorization=request.headers.get("Authorization", ""),
         content_type=request.content_type if "Content-Type" in request.headers else "",
         query=request.query,

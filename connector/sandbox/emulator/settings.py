@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pydantic import ConfigDict, with_config
 
@@ -70,10 +71,13 @@ class OAuthClient:
 class WorkspaceSettings:
     """One workspace of SEEN: any of `tokens` opens it, and what is issued to any of `clients` does for a while.
 
+    With `api` receivers it is a campaign of the legacy API, `id` its slug; then `clients` mean nothing.
+
     Without a `callback` its journeys end in silence; `viewer` is called when a viewer acts, after that.
     """
 
     id: str
+    api: Literal["data", "receivers"] = "data"
     tokens: tuple[str, ...] = field(default=(), repr=False)
     clients: tuple[OAuthClient, ...] = ()
     quota: Quota = Quota()

@@ -20,6 +20,7 @@ import orjson
 
 from connector.sandbox.emulator import answers
 from connector.sandbox.emulator.arrivals import SlidingWindow
+from connector.sandbox.emulator.links import links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What of a request decides its answer. `item` is the id in the path, None for the collection.
+    """What of a request decides its answer. `item` is the id in the path, None for the collection; `is_data`: of the
+    platform API.
 
     `at` is when it arrived, in the seconds of the quota.
     """
@@ -54,6 +56,7 @@ class Call:
     at: float
     method: str
     item: str | None
+    is_data: bool
     authorization: str
     content_type: str
     query: Mapping[str, str]
@@ -122,10 +125,18 @@ class Workspace:
         if known:
             known.values.update(values)
             return answers.as_json(201, {"id": key, "values": known.values})
+        self.keep(Item(key, values))
+        return answers.as_json(201, {"id": key, "values": values}, starts_journeys=(key,))
+
+    def keep(self, item: Item) -> None:
+        """Has one more item, and forgets the oldest where there are too many."""
         if len(self.items) >= _MOST_ITEMS:
             del self.items[next(iter(self.items))]
-        self.items[key] = Item(key, values)
-        return answers.as_json(201, {"id": key, "values": values}, starts_journey=key)
+        self.items[item.id] = item
+
+    def callback_body(self, key: str) -> dict[str, object]:
+        """The body of the callback for an item."""
+        return links(self.id, key).callback(key)
 
     def _find(self, key: str) -> Answer:
         item = self.items.get(key)
