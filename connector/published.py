@@ -68,13 +68,14 @@ class VideoReady:
 
 @dataclass(frozen=True, slots=True)
 class VideoOverdue:
-    """A video that did not come. Times are Unix seconds: SEEN took the event at `accepted_at`, was asked at
-    `last_checked_at` for the last time, and had no video.
+    """A video that did not come. Times are Unix seconds: SEEN took the event at `accepted_at`, and is no longer waited for
+    since `given_up_at`: then it `was_asked` for the last time and had no video, or cannot be asked at all.
     """
 
     id: str
     accepted_at: float
-    last_checked_at: float
+    given_up_at: float
+    was_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,8 @@ def video_ready_message(workspace: str, video: VideoReady) -> Message:
 
 
 def video_overdue_message(workspace: str, video: VideoOverdue) -> Message:
-    """The event that tells that `video` is no longer asked for. Its key is the video's id, its time the last look-up.
+    """The event that tells that `video` is no longer asked for. Its key is the video's id, its time the last look-up
+    if there was one.
 
     Its CloudEvents id is a UUIDv5 of workspace, id and `accepted_at`.
     """
@@ -144,11 +146,11 @@ def video_overdue_message(workspace: str, video: VideoOverdue) -> Message:
     # Three parts, where a video that is ready has four: the ids of the two never meet.
     event_id = _uuid5(workspace, video.id, accepted_at)
     video_id = well_formed(video.id)
-    attributes = _attributes(VIDEO_OVERDUE, workspace, event_id, video_id, video.last_checked_at)
+    attributes = _attributes(VIDEO_OVERDUE, workspace, event_id, video_id, video.given_up_at)
     data = {
         "id": video_id,
         "accepted_at": accepted_at,
-        "last_checked_at": rfc3339(video.last_checked_at),
+        "last_checked_at": rfc3339(video.given_up_at) if video.was_asked else None,
     }
     return _message(attributes, data, video_id.encode())
 

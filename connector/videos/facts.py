@@ -44,7 +44,7 @@ class WasReady:
 
 @dataclass(frozen=True, slots=True)
 class WasOverdue:
-    """It was reported that no video of this id came: SEEN took it at `accepted_at`, was asked at `at`, and had none."""
+    """It was reported that no video of this id came: SEEN took it at `accepted_at`, and was given up at `at`."""
 
     id: str
     at: float

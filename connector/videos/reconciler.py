@@ -24,12 +24,12 @@ from connector.published import (
     VideoOverdue,
     VideoReady,
     video_event_id,
-    video_overdue_message,
     video_ready_message,
 )
 from connector.seen.verdict import VideosFound, sight_videos
 from connector.types import Absent, Priority, Reason, Retry, Suspend
-from connector.videos.facts import WasOverdue, WasReady
+from connector.videos.facts import WasReady
+from connector.videos.overdue import OverdueReports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from connector.delivery.suspension import Suspension
     from connector.metrics import WorkspaceMetrics
     from connector.seen.verdict import Exchange, Video, VideoSighting
-    from connector.types import Message
     from connector.videos.ledger import Ledger
+    from connector.videos.overdue import Publisher
 
 log = structlog.get_logger()
 
@@ -69,14 +69,6 @@ class Slots(Held, Protocol):
 
     async def slot(self, may_leave: Callable[[], bool], priority: Priority) -> Permit:
         """Waits for the right to send one request of this priority, which lasts as long as `may_leave` says so."""
-        ...
-
-
-class Publisher(Protocol):
-    """Where what was found becomes durable."""
-
-    async def publish(self, topic: str, message: Message) -> None:
-        """Returns when `message` is durable. Raises KafkaUnavailable or PublishRefused."""
         ...
 
 
@@ -112,6 +104,7 @@ class Reconciler:
         self._clock = clock
         self._metrics = metrics
         self._chance = chance
+        self._reports = OverdueReports(workspace, publisher, videos_topic, metrics)
         self._failures = 0
         self._rests_until = float("-inf")
         self._was_refused = False
@@ -191,7 +184,7 @@ class Reconciler:
                 return await self._publish_found(video_id, sighting.videos, ledger)
             accepted_at = ledger.given_up(video_id, asked_at)
             if isinstance(sighting, Absent) and accepted_at is not None:
-                await self._report(VideoOverdue(video_id, accepted_at, asked_at), ledger)
+                await self._reports.publish(VideoOverdue(video_id, accepted_at, asked_at), ledger)
                 return "reported overdue"
         except (KafkaUnavailable, PublishRefused) as error:
             self._metrics.publish_failures.inc()
@@ -220,13 +213,6 @@ class Reconciler:
             event_id = video_event_id(self._workspace, video)
             ledger.heed(WasReady(video_id, now, event_id, reconciled=True))
         return f"published: {len(found)}"
-
-    async def _report(self, video: VideoOverdue, ledger: Ledger) -> None:
-        await self._publisher.publish(self._topic, video_overdue_message(self._workspace, video))
-        ledger.heed(WasOverdue(video.id, video.last_checked_at, video.accepted_at))
-        self._metrics.videos_reported_overdue.inc()
-        pending = round(video.last_checked_at - video.accepted_at)
-        log.warning("video_overdue", workspace=self._workspace, id=video.id, pending_seconds=pending)
 
 
 def _verdict(sighting: VideoSighting) -> str:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from connector.metrics import WorkspaceMetrics
     from connector.types import Record
     from connector.videos.ledger import LedgerLimits
-    from connector.videos.reconciler import Reconciler
 
 log = structlog.get_logger()
 
@@ -38,6 +37,14 @@ _LINGER_SECONDS = 60.0
 _AIM_SECONDS = 30.0
 _RETRY_SECONDS = 5.0
 _RESTARTS = Backoff(1.0, 60.0)
+
+
+class Reconciling(Protocol):
+    """What becomes of videos that are overdue."""
+
+    async def run(self, ledger: Ledger, is_current: Callable[[], bool]) -> None:
+        """Sees to what is due in `ledger`, until cancelled; only while `is_current` says that it can be relied on."""
+        ...
 
 
 class Topics(Protocol):
@@ -85,7 +92,7 @@ class Watch:
         workspace: str,
         topics: Callable[[], Topics],
         limits: LedgerLimits,
-        reconciler: Reconciler,
+        reconciler: Reconciling,
         ownership: Callable[[], object | None],
         clock: Clock,
         metrics: WorkspaceMetrics,

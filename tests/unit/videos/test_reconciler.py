@@ -21,6 +21,7 @@ from connector.seen.verdict import Fault, NoResponse, Response
 from connector.testing import VirtualClock
 from connector.types import Outcome, OutcomeKind, Priority, Reason, Record
 from connector.videos.ledger import LedgerLimits
+from connector.videos.overdue import OverdueReports, Unasked
 from connector.videos.reconciler import LOOK_UPS_AT_ONCE, Reconciler, Way
 from connector.videos.watch import Watch
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from connector.seen.slot import Permit
     from connector.seen.verdict import Exchange
     from connector.types import Message
+    from connector.videos.watch import Reconciling
 
 pytestmark = pytest.mark.looptime
 
@@ -75,7 +77,7 @@ class Seen:
 class World:
     """One workspace's watch, as an asynchronous context, with all that stands around it."""
 
-    def __init__(self, limits: LedgerLimits = LIMITS) -> None:
+    def __init__(self, limits: LedgerLimits = LIMITS, *, can_ask: bool = True) -> None:
         self.clock = VirtualClock()
         self.seen = Seen()
         self.log: list[Record] = []  # both topics; what was published is read again
@@ -91,7 +93,12 @@ class World:
         self.quota = Quota(QuotaLimits(100, 10, 1), self.clock, owner="o", ahead=10**9, timeout_seconds=30)
         way = Way(self.seen, self.quota, self.lease, self.suspension, Backoff(1, 60))
         series = self.metrics.workspace("acme")
-        reconciler = Reconciler("acme", way, self, "videos", self.clock, series, lambda: 1 - 1e-9)
+        reports = OverdueReports("acme", self, "videos", series)
+        reconciler: Reconciling = (
+            Reconciler("acme", way, self, "videos", self.clock, series, lambda: 1 - 1e-9)
+            if can_ask
+            else Unasked("acme", reports, self.lease, self.clock)
+        )
         self.watch = Watch(
             "acme", lambda: Reading(self), limits, reconciler, lambda: self.ownership, self.clock, series
         )
