@@ -19,6 +19,7 @@ class Reason(StrEnum):
     # accepted
     CREATED = "created"
     FOUND = "found"
+    ALREADY_EXISTS = "already_exists"
     # rejected before a request was spent
     TOMBSTONE = "tombstone"
     EMPTY_RECORD = "empty_record"
@@ -34,6 +35,11 @@ class Reason(StrEnum):
     ID_TOO_LONG = "id_too_long"
     BAD_PROPERTY_NAME = "bad_property_name"
     BAD_IMAGE = "bad_image"
+    BAD_FIELD = "bad_field"
+    NO_FIRST_NAME = "no_first_name"
+    NO_ADDRESS = "no_address"
+    BAD_PHONE = "bad_phone"
+    BAD_EMAIL = "bad_email"
     REQUEST_TOO_LARGE = "request_too_large"
     # rejected by SEEN
     BAD_REQUEST = "bad_request"
@@ -47,6 +53,8 @@ class Reason(StrEnum):
     CANNOT_CONNECT = "cannot_connect"
     NOT_READY = "not_ready"
     LEASE_LOST = "lease_lost"
+    OTHERS_REFUSED = "others_refused"
+    BATCH_REFUSED = "batch_refused"
     # suspends the workspace
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"

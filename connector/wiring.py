@@ -11,6 +11,7 @@ import jmespath
 
 from connector.config.values import host_and_port
 from connector.delivery.backoff import Backoff
+from connector.delivery.batch import BatchLimits
 from connector.delivery.delivery import DeliveryPolicy
 from connector.inbound.auth import BasicAuth, NoAuth, TokenAuth
 from connector.inbound.grants import Client
@@ -20,16 +21,19 @@ from connector.inbound.tokens import OwnTokenAuth
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.source import SourceSettings
 from connector.kafka.topics import NewTopics
+from connector.outbound.data import DataDestination
 from connector.outbound.images import ImagePreparation
 from connector.outbound.mapping import Mapping
-from connector.seen.auth import BearerToken
-from connector.seen.client import SeenEndpoint
+from connector.outbound.receivers import ReceiversDestination
+from connector.seen.auth import StaticToken
+from connector.seen.client import CampaignEndpoint, SeenEndpoint
 from connector.seen.imageclient import ImageClient
 from connector.seen.imagelink import Reach
 from connector.seen.images import Images, LookLimits
 from connector.seen.limits import QuotaLimits
 from connector.seen.lookup import SystemLookup
 from connector.seen.oauth2 import OAuth2, OAuth2Client
+from connector.seen.receiver import ReceiverRules
 from connector.videos.ledger import LedgerLimits
 from connector.videos.reconciler import LOOK_UPS_AT_ONCE
 
@@ -37,13 +41,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Mapping as Headers
 
+    from jmespath.parser import ParsedResult
+
     from connector.clock import Clock
     from connector.config import model
     from connector.config.secrets import Redactor
+    from connector.delivery.request import Destination
     from connector.inbound.auth import Authenticator, Proof
     from connector.kafka.assignor import Member
     from connector.metrics import Metrics, WorkspaceMetrics
     from connector.seen.auth import Credentials
+    from connector.seen.client import Endpoint, SeenClient
 
 
 def connection(kafka: model.KafkaConfig) -> KafkaConnection:
@@ -86,26 +94,41 @@ def mappings(workspace: model.WorkspaceConfig) -> dict[str, Mapping]:
     return {topic: _mapping(each, workspace) for each in workspace.sources for topic in each.topics}
 
 
-def endpoint(workspace: model.WorkspaceConfig) -> SeenEndpoint:
-    """Where the workspace's data lives at SEEN. Raises ValueError for a workspace of another API."""
+def endpoint(workspace: model.WorkspaceConfig) -> Endpoint:
+    """What of SEEN the workspace's requests go to. Raises ValueError where neither a workspace nor a campaign is named."""
     seen = workspace.seen
-    if seen.workspace_id is None:
-        raise ValueError("only a workspace of the platform API has a workspace_id")
-    connections = workspace.delivery.max_in_flight + LOOK_UPS_AT_ONCE
-    return SeenEndpoint(seen.base_url, seen.workspace_id, seen.timeout_seconds, connections)
+    if seen.campaign_slug is None:
+        return _data_endpoint(workspace)
+    return CampaignEndpoint(
+        seen.base_url, seen.campaign_slug, seen.timeout_seconds, workspace.delivery.max_in_flight
+    )
+
+
+def destination(workspace: model.WorkspaceConfig, client: SeenClient, redactor: Redactor) -> Destination:
+    """The API that the workspace's events go to."""
+    seen = workspace.seen
+    if seen.api == "data":
+        return DataDestination(client, redactor.clean)
+    # The array has a byte more for each item, and one: its brackets and commas.
+    room = seen.max_request_bytes - seen.batch.max_items - 1
+    limits = BatchLimits(seen.batch.max_items, room, seen.batch.max_wait_seconds)
+    takes_existing = seen.already_exists == "accept"
+    return ReceiversDestination(client, limits, redactor.clean, takes_existing=takes_existing)
 
 
 def credentials(workspace: model.WorkspaceConfig, clock: Clock, redactor: Redactor) -> Credentials:
-    """What SEEN is shown. `redactor` is told of access tokens. Raises ValueError for a workspace of another API."""
+    """What SEEN is shown. `redactor` is told of access tokens. Raises ValueError where there is nothing."""
     auth = workspace.seen.auth
     if auth.bearer_token is not None:
-        return BearerToken(auth.bearer_token.reveal)
+        return StaticToken(auth.bearer_token.reveal)
+    if auth.token is not None:
+        return StaticToken(auth.token.reveal, "Token")
     if auth.oauth2 is None:
-        raise ValueError("only a workspace of the platform API has a bearer token or an OAuth 2.0 client")
+        raise ValueError("the configuration says nothing that SEEN could be shown")
     given = auth.oauth2
     client = OAuth2Client(workspace.name, given.client_id, given.client_secret.reveal, given.scope)
     learn = partial(redactor.add, owner=("access token", workspace.name))
-    return OAuth2(endpoint(workspace), client, clock, redactor.clean, learn)
+    return OAuth2(_data_endpoint(workspace), client, clock, redactor.clean, learn)
 
 
 def quota(workspace: model.WorkspaceConfig) -> QuotaLimits:
@@ -126,7 +149,7 @@ def policy(workspace: model.WorkspaceConfig) -> DeliveryPolicy:
         backoff=backoff(delivery.backoff),
         give_up_after_seconds=delivery.give_up_after_seconds,
         ttl_seconds=delivery.ttl_seconds,
-        look_up_in_doubt=delivery.look_up_in_doubt,
+        look_up_in_doubt=delivery.look_up_in_doubt and workspace.seen.api == "data",
         look_up_after_seconds=workspace.seen.timeout_seconds,
     )
 
@@ -237,19 +260,32 @@ def _signing_keys(listener: model.ListenerConfig) -> Callable[[], tuple[str, ...
     return lambda: tuple(secret.reveal() for secret in secrets)
 
 
+def _data_endpoint(workspace: model.WorkspaceConfig) -> SeenEndpoint:
+    seen = workspace.seen
+    if seen.workspace_id is None:
+        raise ValueError("the configuration names no workspace_id")
+    connections = workspace.delivery.max_in_flight + LOOK_UPS_AT_ONCE
+    return SeenEndpoint(seen.base_url, seen.workspace_id, seen.timeout_seconds, connections)
+
+
 def _mapping(source: model.SourceConfig, workspace: model.WorkspaceConfig) -> Mapping:
+    seen = workspace.seen
     return Mapping(
         where=None if source.where is None else jmespath.compile(source.where),
-        properties=None
-        if source.properties is None
-        else tuple((name, jmespath.compile(path)) for name, path in source.properties.items()),
+        properties=_compiled(source.properties),
+        extra_args=_compiled(source.extra_args),
+        receiver=None if seen.api == "data" else ReceiverRules(seen.delivery_by_seen),
         tombstones=source.tombstones,
         images=source.images.properties if source.images else (),
         on_bad_image=source.images.on_failure if source.images else "reject",
         max_record_bytes=workspace.delivery.max_record_bytes,
-        max_request_bytes=workspace.seen.max_request_bytes,
+        max_request_bytes=seen.max_request_bytes,
         fetch_images=source.images is not None and source.images.check == "fetch",
     )
+
+
+def _compiled(paths: Headers[str, str] | None) -> tuple[tuple[str, ParsedResult], ...] | None:
+    return None if paths is None else tuple((name, jmespath.compile(path)) for name, path in paths.items())
 
 
 def _text(path: object) -> str | None:

@@ -50,6 +50,11 @@ class Clash(NamedTuple):
     earlier_location: Location
 
 
+_RECEIVERS_ONLY = ("campaign_slug", "batch", "delivery_by_seen", "already_exists")
+_DATA_ONLY = ("workspace_id",)
+_RECEIVER = ("first_name", "last_name", "email", "phone", "customer_id", "extra_args")
+
+
 def connector_mistakes(connector: ConnectorConfig, workspaces: int) -> Iterator[Mistake]:
     """Rules of connector.yaml, beside so many workspace files."""
     yield from _sasl(connector.kafka)
@@ -68,7 +73,7 @@ def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
     """Rules of one workspace file."""
     yield from _seen(workspace.seen)
     for index, source in enumerate(workspace.sources):
-        yield from _source(("sources", index), source, needs_id=workspace.seen.api == "data")
+        yield from _source(("sources", index), source, api=workspace.seen.api)
     yield from _callback_auth(workspace.callback.auth)
     yield from _backoff(("seen", "probe"), workspace.seen.probe)
     yield from _backoff(("delivery", "backoff"), workspace.delivery.backoff)
@@ -89,6 +94,13 @@ def workspace_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
     if delivery.max_in_flight < needed:
         because = f"answers that take {EXPECTED_ROUND_TRIP_SECONDS:g} s leave a part of the quota unused"
         yield Mistake(("delivery", "max_in_flight"), f"{because} below {needed:.0f}")
+    for index, source in enumerate(workspace.sources):
+        for name in (source.properties or {}) if seen.api == "receivers" else ():
+            if name not in _RECEIVER:
+                unknown = (
+                    "is no field of a receiver that SEEN documents: extra_args takes what else the film uses"
+                )
+                yield Mistake(("sources", index, "properties", name), unknown)
     if workspace.callback.auth.none:
         yield Mistake(("callback", "auth", "none"), "whoever reaches the listener can announce videos")
 
@@ -160,14 +172,12 @@ def _ssl(kafka: KafkaConfig) -> Iterator[Mistake]:
 
 
 def _seen(seen: SeenConfig) -> Iterator[Mistake]:
-    data_only = {"workspace_id": seen.workspace_id}
-    receivers_only = {"campaign_slug": seen.campaign_slug, "batch": seen.batch}
-    other_api, foreign = ("receivers", receivers_only) if seen.api == "data" else ("data", data_only)
+    other_api, foreign = ("receivers", _RECEIVERS_ONLY) if seen.api == "data" else ("data", _DATA_ONLY)
     needed = "workspace_id" if seen.api == "data" else "campaign_slug"
     if getattr(seen, needed) is None:
         yield Mistake(("seen", needed), "is missing")
-    for name, value in foreign.items():
-        if value is not None:
+    for name in foreign:
+        if name in seen.model_fields_set and getattr(seen, name) is not None:
             yield Mistake(("seen", name), f"belongs to api: {other_api}")
     kinds = ("bearer_token", "oauth2") if seen.api == "data" else ("token",)
     for name in {"bearer_token", "oauth2", "token"} - set(kinds):
@@ -177,15 +187,25 @@ def _seen(seen: SeenConfig) -> Iterator[Mistake]:
         yield Mistake(("seen", "auth"), f"needs exactly one of {', '.join(kinds)}")
 
 
-def _source(location: Location, source: SourceConfig, *, needs_id: bool) -> Iterator[Mistake]:
+def _source(location: Location, source: SourceConfig, *, api: str) -> Iterator[Mistake]:
+    extra_args = source.extra_args or {}
+    if extra_args and api == "data":
+        yield Mistake((*location, "extra_args"), "belongs to api: receivers")
+    elif extra_args and source.properties is None:
+        yield Mistake((*location, "extra_args"), "needs properties, which say where first_name comes from")
     if source.properties is None:
         return
-    if needs_id and "id" not in source.properties:
+    if api == "data" and "id" not in source.properties:
         yield Mistake(
             (*location, "properties"), "must say where the id comes from: SEEN takes nothing without one"
         )
+    if api == "receivers" and "first_name" not in source.properties:
+        yield Mistake(
+            (*location, "properties"),
+            "must say where first_name comes from: SEEN takes no receiver without one",
+        )
     for index, name in enumerate(source.images.properties if source.images else ()):
-        if name not in source.properties:
+        if name not in source.properties and name not in extra_args:
             yield Mistake(
                 (*location, "images", "properties", index), "is not one of this source's properties"
             )

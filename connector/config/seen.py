@@ -55,7 +55,8 @@ class Batch(Settings):
 class SeenConfig(Settings):
     """One workspace (api: data, SEEN API 2.0) or one campaign (api: receivers, SEEN API 1.0) at SEEN.
 
-    `base_url` and `quota` default to what SEEN documents for the chosen API.
+    `base_url` and `quota` default to what SEEN documents for the chosen API. The last three are for receivers alone: how
+    they are gathered, whether SEEN itself sends the film, and what becomes of one that exists already.
     """
 
     api: Literal["data", "receivers"] = "data"
@@ -67,7 +68,9 @@ class SeenConfig(Settings):
     timeout_seconds: Seconds = 30.0
     max_request_bytes: Count = 262_144
     probe: Backoff = Backoff()
-    batch: Batch | None = None
+    batch: Batch = Batch()
+    delivery_by_seen: bool = False
+    already_exists: Literal["accept", "reject"] = "accept"
 
     @model_validator(mode="before")
     @classmethod

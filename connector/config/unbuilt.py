@@ -16,8 +16,6 @@ CONNECTOR: dict[str, str | None] = {}
 """Rows of connector.yaml."""
 
 WORKSPACE: dict[str, str | None] = {
-    "seen.api": "receivers",
-    "seen.batch": None,
     "topics.replay": None,
     "braze_in": None,
     "braze_out": None,

@@ -39,7 +39,8 @@ class Images(Settings):
 class SourceConfig(Settings):
     """One shape of customer event: the topics that carry it, and what of it SEEN gets.
 
-    `properties` maps a property's name at SEEN to an expression over the event; None sends the event as it is.
+    `properties` maps a property's name at SEEN to an expression over the event; `extra_args`, for receivers, likewise.
+    Without either the event is sent as it is.
     """
 
     topics: Annotated[tuple[TopicName, ...], NotEmpty]
@@ -47,6 +48,7 @@ class SourceConfig(Settings):
     where: Jmespath | None = None
     tombstones: Literal["reject", "skip"] = "reject"
     properties: Annotated[dict[PropertyName, Jmespath], NotEmpty] | None = None
+    extra_args: Annotated[dict[PropertyName, Jmespath], NotEmpty] | None = None
     images: Images | None = None
 
 
@@ -212,6 +214,21 @@ class WorkspaceConfig(Settings):
     @classmethod
     def _default_group_id(cls, value: Any, info: ValidationInfo) -> Any:
         return f"seen-connector-{_name(info)}" if value in ("", None) else value
+
+    @field_validator("callback", mode="before")
+    @classmethod
+    def _default_id_field(cls, value: Any, info: ValidationInfo) -> Any:
+        """A receiver is known by its customer_id (SEEN API 1.0, create receivers)."""
+        seen = info.data.get("seen")
+        if seen is None or seen.api != "receivers" or not isinstance(value, dict):
+            return value
+        fields = value.get("fields")
+        if not isinstance(fields, dict | None):
+            return value
+        return value | {
+            "fields": {"id": "customer_id"}
+            | {name: it for name, it in (fields or {}).items() if it is not None}
+        }
 
     @field_validator("topics", mode="before")
     @classmethod

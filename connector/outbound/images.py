@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
+from connector.seen.receiver import EXTRA_ARGS
 from connector.types import Reason, Unsendable
 
 if TYPE_CHECKING:
@@ -67,4 +68,6 @@ class ImagePreparation:
 
 def _without(body: bytes, names: list[str]) -> bytes:
     properties = orjson.loads(body)
-    return orjson.dumps({name: value for name, value in properties.items() if name not in names})
+    for name in names:
+        del (properties if name in properties else properties[EXTRA_ARGS])[name]
+    return orjson.dumps(properties)

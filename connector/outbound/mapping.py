@@ -5,9 +5,9 @@ Rules, in order; the first that applies decides:
  2. Neither key nor value is an empty record; a null value alone is a tombstone.
  3. The value is one JSON object, as RFC 8259 has it, whose numbers survive being written again.
  4. `where` decides whether it is meant for SEEN.
- 5. `properties` say what is sent; a path that leads nowhere, or to null, sends nothing. Without them, a flat object is
-    sent as it is.
- 6. What is sent obeys SEEN's rules for ids, names and images.
+ 5. `properties`, and `extra_args` of receivers, say what is sent; a path that leads nowhere, or to null, sends nothing.
+    Without either, a flat object is sent as it is.
+ 6. What is sent obeys SEEN's rules for ids, names and images: those of the API that it is for.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ import orjson
 from jmespath.exceptions import JMESPathError
 
 from connector.seen.payload import encode, image_fault, json_type, with_string_id
+from connector.seen.receiver import EXTRA_ARGS
 from connector.types import Event, ImageLinks, Reason, Skipped, Unsendable
 
 if TYPE_CHECKING:
+    from connector.seen.receiver import ReceiverRules
     from connector.types import Record
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
@@ -54,6 +56,8 @@ class Mapping:
     max_record_bytes: int
     max_request_bytes: int
     fetch_images: bool = False
+    extra_args: tuple[tuple[str, Expression], ...] | None = None
+    receiver: ReceiverRules | None = None
 
     def read(self, record: Record) -> Event | Unsendable | Skipped:
         """What `record` becomes. Never raises: whatever the bytes are, there is an answer."""
@@ -86,52 +90,80 @@ class Mapping:
         selected = self._select(parsed)
         if isinstance(selected, Unsendable):
             return selected
-        properties = with_string_id(selected)
+        rules, id_name = (
+            (with_string_id, "id") if self.receiver is None else (self.receiver.checked, "customer_id")
+        )
+        properties = rules(selected)
         if isinstance(properties, Unsendable):
             return properties
-        event_id: str = properties["id"]
+        event_id: str = properties.get(id_name, "")
         properties = self._with_good_images(properties)
         if isinstance(properties, Unsendable):
-            return replace(properties, id=event_id)
+            return replace(properties, id=event_id or None)
         body = encode(properties, self.max_request_bytes)
         if isinstance(body, Unsendable):
-            return replace(body, id=event_id)
-        order_key = event_id.encode() if record.key is None else record.key
+            return replace(body, id=event_id or None)
+        order_key = (event_id or record.origin).encode() if record.key is None else record.key
         return Event(record, event_id, order_key, body, self._images(properties))
 
     def _images(self, properties: dict[str, Any]) -> ImageLinks | None:
         """The images that are still to be looked at: their names are good already."""
-        links = tuple((name, properties[name]) for name in self.images if name in properties)
+        links = tuple(
+            (name, there[name]) for name in self.images if (there := _holding(properties, name)) is not None
+        )
         return ImageLinks(links, drop=self.on_bad_image == "drop") if links and self.fetch_images else None
 
     def _select(self, parsed: dict[str, Any]) -> dict[str, Any] | Unsendable:
-        if self.properties is None:
-            for name, value in parsed.items():
-                if isinstance(value, dict | list):
-                    detail = (
-                        f"{name[:40]!r} is {json_type(value)}: without `properties` an event must be flat"
-                    )
-                    return Unsendable(Reason.MAPPING_FAILED, detail)
-            return parsed
-        selected: dict[str, Any] = {}
-        for name, expression in self.properties:
-            try:
-                value = expression.search(parsed)
-            except _EXPRESSION_ERRORS as error:
-                return Unsendable(Reason.MAPPING_FAILED, f"the property {name!r} cannot be mapped: {error}")
-            if value is not None:
-                selected[name] = value
-        return selected
+        if self.properties is None and self.extra_args is None:
+            return self._as_it_is(parsed)
+        selected = _searched(self.properties or (), parsed)
+        if isinstance(selected, Unsendable) or self.extra_args is None:
+            return selected
+        extra = _searched(self.extra_args, parsed)
+        return extra if isinstance(extra, Unsendable) else {**selected, EXTRA_ARGS: extra}
+
+    def _as_it_is(self, parsed: dict[str, Any]) -> dict[str, Any] | Unsendable:
+        for name, value in parsed.items():
+            may_nest = self.receiver is not None and name == EXTRA_ARGS
+            if isinstance(value, dict | list) and not may_nest:
+                detail = f"{name[:40]!r} is {json_type(value)}: without `properties` an event must be flat"
+                return Unsendable(Reason.MAPPING_FAILED, detail)
+        return parsed
 
     def _with_good_images(self, properties: dict[str, Any]) -> dict[str, Any] | Unsendable:
         good = dict(properties)
+        if isinstance(good.get(EXTRA_ARGS), dict):
+            good[EXTRA_ARGS] = dict(good[EXTRA_ARGS])
         for name in self.images:
-            fault = image_fault(good[name]) if name in good else None
+            there = _holding(good, name)
+            fault = None if there is None else image_fault(there[name])
             if fault is not None and self.on_bad_image == "reject":
                 return Unsendable(Reason.BAD_IMAGE, f"the image {name!r} cannot be used: {fault}")
-            if fault is not None:
-                del good[name]
+            if there is not None and fault is not None:
+                del there[name]
         return good
+
+
+def _holding(properties: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Which of both has that name: the properties, or a receiver's `extra_args`; None where neither does."""
+    extra = properties.get(EXTRA_ARGS)
+    if name in properties:
+        return properties
+    return extra if isinstance(extra, dict) and name in extra else None
+
+
+def _searched(
+    wanted: tuple[tuple[str, Expression], ...], parsed: dict[str, Any]
+) -> dict[str, Any] | Unsendable:
+    selected: dict[str, Any] = {}
+    for name, expression in wanted:
+        try:
+            value = expression.search(parsed)
+        except _EXPRESSION_ERRORS as error:
+            return Unsendable(Reason.MAPPING_FAILED, f"the property {name!r} cannot be mapped: {error}")
+        if value is not None:
+            selected[name] = value
+    return selected
 
 
 def parse(value: bytes) -> dict[str, Any] | Unsendable:

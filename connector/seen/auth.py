@@ -1,8 +1,8 @@
-"""What goes into the `Authorization` header of requests to SEEN (SEEN API 2.0, authorization)."""
+"""What goes into the `Authorization` header of requests to SEEN (SEEN API 2.0, authorization; SEEN API 1.0, create receivers)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +26,16 @@ class Credentials(Protocol):
         ...
 
 
-class BearerToken:
-    """`Bearer <API token>`. `reveal` gives the token as it stands now, read anew if it is in a file."""
+class StaticToken:
+    """`Bearer <API token>` (SEEN API 2.0), or `Token <auth token>` (SEEN API 1.0).
 
-    def __init__(self, reveal: Callable[[], str]) -> None:
+    `reveal` gives the token as it stands now, read anew if it is in a file.
+    """
+
+    def __init__(self, reveal: Callable[[], str], scheme: Literal["Bearer", "Token"] = "Bearer") -> None:
         self._reveal = reveal
-        self._value = f"Bearer {reveal()}"
+        self._scheme = scheme
+        self._value = f"{scheme} {reveal()}"
 
     async def authorization(self) -> str:
         """The header's value."""
@@ -39,7 +43,7 @@ class BearerToken:
 
     async def renew(self) -> None:
         """Reads the token anew."""
-        self._value = f"Bearer {self._reveal()}"
+        self._value = f"{self._scheme} {self._reveal()}"
 
     async def stop(self) -> None:
         """Nothing is under way."""

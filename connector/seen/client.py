@@ -1,10 +1,10 @@
-"""SEEN's platform API over HTTP: one request in, one `Exchange` out. Answers are values, never exceptions."""
+"""SEEN over HTTP: one request in, one `Exchange` out. Answers are values, never exceptions."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 import aiohttp
@@ -38,10 +38,17 @@ class SeenEndpoint:
     timeout_seconds: float
     max_connections: int
 
+    content_type: ClassVar = "application/json"
+
     @property
     def data_url(self) -> URL:
         """The URL of create data; an item's is below it (SEEN API 2.0, create data)."""
         return URL(f"{self.base_url.rstrip('/')}/v1/workspaces/{quote(self.workspace_id, safe='')}/data")
+
+    @property
+    def create_url(self) -> URL:
+        """Where events go: POST, one JSON object (SEEN API 2.0, create data)."""
+        return self.data_url
 
     def item_url(self, item_id: str) -> URL:
         """The URL of the item with the id `item_id` (SEEN API 2.0, read one item)."""
@@ -56,6 +63,32 @@ class SeenEndpoint:
         return URL(f"{self.base_url.rstrip('/')}/oauth2/token")
 
 
+@dataclass(frozen=True, slots=True)
+class CampaignEndpoint:
+    """Where a campaign's receivers are created (SEEN API 1.0, create receivers); the rest as in `SeenEndpoint`."""
+
+    base_url: str
+    campaign_slug: str
+    timeout_seconds: float
+    max_connections: int
+
+    content_type: ClassVar = "application/json; charset=utf-8"
+
+    @property
+    def create_url(self) -> URL:
+        """Where receivers go: POST, an array of objects. The slash at the end is part of it."""
+        slug = quote(self.campaign_slug, safe="")
+        return URL(f"{self.base_url.rstrip('/')}/v1/campaigns/{slug}/receivers/")
+
+    def item_url(self, _item_id: str) -> URL:
+        """Raises ValueError: this API cannot be asked."""
+        raise ValueError("SEEN API 1.0 has nothing to look up")
+
+
+Endpoint = SeenEndpoint | CampaignEndpoint
+"""What of SEEN a client talks to."""
+
+
 class _MayNotLeaveError(aiohttp.ClientError):
     """The right to send ended before the request was written."""
 
@@ -68,8 +101,8 @@ class _Body(aiohttp.BytesPayload):
 
     written = is_fenced = False
 
-    def __init__(self, body: bytes, permit: Permit) -> None:
-        super().__init__(body, content_type="application/json")
+    def __init__(self, body: bytes, permit: Permit, content_type: str) -> None:
+        super().__init__(body, content_type=content_type)
         self._permit = permit
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
@@ -84,7 +117,7 @@ class SeenClient:
     """Requests to one workspace. Each is given its permit, and says on it what became of the request."""
 
     def __init__(
-        self, endpoint: SeenEndpoint, credentials: Credentials, clock: Clock, redact: Callable[[str], str]
+        self, endpoint: Endpoint, credentials: Credentials, clock: Clock, redact: Callable[[str], str]
     ) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
@@ -114,13 +147,16 @@ class SeenClient:
         await self._credentials.renew()
 
     async def create(self, body: bytes, permit: Permit) -> Exchange:
-        """POSTs `body`, one JSON object, to create data."""
-        return await self._exchange("POST", self._endpoint.data_url, _Body(body, permit), permit)
+        """POSTs `body`: one JSON object to create data, an array of them to create receivers."""
+        return await self._exchange("POST", self._endpoint.create_url, self._body(body, permit), permit)
 
     async def get(self, item_id: str, permit: Permit) -> Exchange:
         """GETs the item with the id `item_id`."""
         # A body of nothing is asked for like any other when the connection is there.
-        return await self._exchange("GET", self._endpoint.item_url(item_id), _Body(b"", permit), permit)
+        return await self._exchange("GET", self._endpoint.item_url(item_id), self._body(b"", permit), permit)
+
+    def _body(self, body: bytes, permit: Permit) -> _Body:
+        return _Body(body, permit, self._endpoint.content_type)
 
     async def _exchange(self, method: str, url: URL, payload: _Body, permit: Permit) -> Exchange:
         if self._session is None:

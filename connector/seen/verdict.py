@@ -89,22 +89,22 @@ VideoSighting = VideosFound | Absent | Retry | Suspend | InDoubt
 def judge(exchange: Exchange, sent_id: str) -> Verdict:
     """What the answer to create data means for the event with the id `sent_id`."""
     if not isinstance(exchange, Response):
-        return _unanswered(exchange)
+        return unanswered(exchange)
     body = parsed(exchange.body)
     match exchange.status:
         case 200 | 201 if body.get("id") == sent_id:
             return Accepted(reason=Reason.CREATED, status=exchange.status)
         case 409:
-            return InDoubt(reason=Reason.CONFLICT, **_said(exchange, body))
+            return InDoubt(reason=Reason.CONFLICT, **said(exchange))
         case 500 if body.get("code") == "ErrInvalidRequest":
-            return Reject(reason=Reason.INVALID_REQUEST, **_said(exchange, body, message=True))
+            return Reject(reason=Reason.INVALID_REQUEST, **said(exchange, message=True))
         case 404:
-            return Suspend(reason=Reason.UNKNOWN_WORKSPACE, **_said(exchange, body))
+            return Suspend(reason=Reason.UNKNOWN_WORKSPACE, **said(exchange))
         case 400 | 422:
-            return Reject(reason=Reason.BAD_REQUEST, **_said(exchange, body, message=True))
+            return Reject(reason=Reason.BAD_REQUEST, **said(exchange, message=True))
         case status if 400 <= status < 500 and status not in (401, 403, 408, 425, 429):
-            return Reject(reason=Reason.REFUSED_BY_SEEN, **_said(exchange, body, message=True))
-    return _not_about_the_event(exchange, body)
+            return Reject(reason=Reason.REFUSED_BY_SEEN, **said(exchange, message=True))
+    return not_about_the_event(exchange)
 
 
 def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
@@ -114,7 +114,7 @@ def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
     there is ignored (SEEN API 2.0, read one item).
     """
     if not isinstance(exchange, Response):
-        return _unanswered(exchange)
+        return unanswered(exchange)
     body = parsed(exchange.body)
     match exchange.status:
         case 200 if body.get("id") == sent["id"]:
@@ -124,8 +124,8 @@ def sight(exchange: Exchange, sent: Mapping[str, Any]) -> Sighting:
                 return Accepted(reason=Reason.FOUND, status=200)
             return Absent(reason=Reason.NOT_FOUND, detail="SEEN has this id with other values", status=200)
         case 404:
-            return Absent(reason=Reason.NOT_FOUND, **_said(exchange, body))
-    return _not_about_the_event(exchange, body)
+            return Absent(reason=Reason.NOT_FOUND, **said(exchange))
+    return not_about_the_event(exchange)
 
 
 def sight_videos(exchange: Exchange, item_id: str) -> VideoSighting:
@@ -135,7 +135,7 @@ def sight_videos(exchange: Exchange, item_id: str) -> VideoSighting:
     2.0, read one item). An output is a video if one of its players has a link; two with the same link are one.
     """
     if not isinstance(exchange, Response):
-        return _unanswered(exchange)
+        return unanswered(exchange)
     body = parsed(exchange.body)
     match exchange.status:
         case 200 if body.get("id") == item_id:
@@ -146,8 +146,8 @@ def sight_videos(exchange: Exchange, item_id: str) -> VideoSighting:
                 return VideosFound(tuple(videos.values()))
             return Absent(reason=Reason.NOT_FOUND, detail="SEEN shows no video yet", status=200)
         case 404:
-            return Absent(reason=Reason.NOT_FOUND, **_said(exchange, body))
-    return _not_about_the_event(exchange, body)
+            return Absent(reason=Reason.NOT_FOUND, **said(exchange))
+    return not_about_the_event(exchange)
 
 
 def without_token(answer: Response | NoResponse) -> Retry | Suspend:
@@ -205,7 +205,8 @@ def _objects(of: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
-def _unanswered(exchange: NoResponse | NoToken) -> Retry | Suspend | InDoubt:
+def unanswered(exchange: NoResponse | NoToken) -> Retry | Suspend | InDoubt:
+    """What it means that a request was not answered, or not made."""
     if isinstance(exchange, NoToken):
         return without_token(exchange.answer)
     match exchange.fault:
@@ -219,28 +220,30 @@ def _unanswered(exchange: NoResponse | NoToken) -> Retry | Suspend | InDoubt:
             return InDoubt(reason=Reason.CONNECTION_LOST, detail=exchange.detail)
 
 
-def _not_about_the_event(exchange: Response, body: dict[str, Any]) -> Retry | Suspend | InDoubt:
-    said = _said(exchange, body)
+def not_about_the_event(exchange: Response) -> Retry | Suspend | InDoubt:
+    """What an answer means that says nothing of what was sent; InDoubt where it says nothing at all."""
+    words = said(exchange)
     hold = exchange.retry_after_seconds
     match exchange.status:
         case 401 | 403:
-            return Suspend(reason=_REFUSALS[exchange.status], **said)
+            return Suspend(reason=_REFUSALS[exchange.status], **words)
         case status if 300 <= status < 400:
-            return Suspend(reason=Reason.REDIRECTED, **said)
+            return Suspend(reason=Reason.REDIRECTED, **words)
         case 429:
-            return Retry(reason=Reason.OVER_QUOTA, hold_seconds=hold, **said)
+            return Retry(reason=Reason.OVER_QUOTA, hold_seconds=hold, **words)
         case 408 | 425:
-            return Retry(reason=Reason.NOT_READY, hold_seconds=hold, **said)
+            return Retry(reason=Reason.NOT_READY, hold_seconds=hold, **words)
         case 502 | 503 | 504:
-            return Retry(reason=Reason.UNAVAILABLE, hold_seconds=hold, outage=True, **said)
+            return Retry(reason=Reason.UNAVAILABLE, hold_seconds=hold, outage=True, **words)
         case status if 500 <= status < 600:
-            return Retry(reason=Reason.SERVER_ERROR, hold_seconds=hold, **said)
+            return Retry(reason=Reason.SERVER_ERROR, hold_seconds=hold, **words)
         case _:
-            return InDoubt(reason=Reason.UNEXPECTED_ANSWER, **said)
+            return InDoubt(reason=Reason.UNEXPECTED_ANSWER, **words)
 
 
-def _said(exchange: Response, body: dict[str, Any], *, message: bool = False) -> dict[str, Any]:
+def said(exchange: Response, *, message: bool = False) -> dict[str, Any]:
     """The answer in words, SEEN's message whole. It may repeat customer data: only where it goes to a dead letter."""
+    body = parsed(exchange.body)
     words = [f"SEEN answered {exchange.status}", *_code(body.get("code"))]
     text = body.get("message")
     if message and isinstance(text, str):

@@ -20,7 +20,6 @@ from connector.delivery.request import Path
 from connector.delivery.settle import Origin, Settler
 from connector.delivery.suspension import Suspension
 from connector.kafka.source import KafkaSource
-from connector.outbound.data import DataDestination
 from connector.seen.quota import Quota
 from connector.workspace.surroundings import STOP_SECONDS
 
@@ -96,7 +95,7 @@ class Deliveries:
         committer = Committer(name, source, self.quota, self.lease, clock, self._metrics)
         pump = Pump(name, source, wiring.mappings(config), settler, bounds, self._metrics, committer)
         path = Path(
-            DataDestination(client, self._around.redactor.clean),
+            wiring.destination(config, client, self._around.redactor),
             self.quota,
             self.lease,
             self.suspension,

@@ -18,6 +18,7 @@ from connector.kafka.sink import KafkaSink
 from connector.kafka.topics import prepare_topics
 from connector.seen.client import SeenClient
 from connector.types import OutcomeKind
+from connector.videos.overdue import OverdueReports, Unasked
 from connector.videos.reconciler import Reconciler, Way
 from connector.videos.watch import Watch
 from connector.workspace.callbacks import Callbacks
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from connector.config.model import WorkspaceConfig
+    from connector.videos.watch import Reconciling
     from connector.workspace.surroundings import Surroundings
 
 log = structlog.get_logger()
@@ -184,18 +186,27 @@ class Workspace:
 
     def _new_watch(self, client: SeenClient, results: KafkaSink) -> Watch:
         config, clock, deliveries = self._config, self._around.clock, self._deliveries
-        topics, rests = config.topics, wiring.backoff(config.seen.probe)
-        way = Way(client, deliveries.quota, deliveries.lease, deliveries.suspension, rests)
-        reconciler = Reconciler(self.name, way, results, topics.videos, clock, self._metrics, random.random)
+        topics = config.topics
         return Watch(
             self.name,
             lambda: Follower(self._connection, (topics.outcomes, topics.videos)),
             wiring.ledger(config),
-            reconciler,
+            self._reconciling(client, results),
             lambda: deliveries.assignment if deliveries.assignment.trackers else None,
             clock,
             self._metrics,
         )
+
+    def _reconciling(self, client: SeenClient, results: KafkaSink) -> Reconciling:
+        config, clock, deliveries = self._config, self._around.clock, self._deliveries
+        topic, metrics = config.topics.videos, self._metrics
+        if config.seen.api == "receivers":
+            return Unasked(
+                self.name, OverdueReports(self.name, results, topic, metrics), deliveries.lease, clock
+            )
+        rests = wiring.backoff(config.seen.probe)
+        way = Way(client, deliveries.quota, deliveries.lease, deliveries.suspension, rests)
+        return Reconciler(self.name, way, results, topic, clock, metrics, random.random)
 
     def _client(self) -> SeenClient:
         clock, redactor = self._around.clock, self._around.redactor

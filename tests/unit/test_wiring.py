@@ -17,7 +17,7 @@ from connector.inbound.jwks import IssuerAuth
 from connector.inbound.tokens import issue
 from connector.metrics import Metrics
 from connector.sandbox.emulator import Emulator, EmulatorSettings, OAuthClient, WorkspaceSettings
-from connector.seen.auth import BearerToken
+from connector.seen.auth import StaticToken
 from connector.testing import FakeClock
 from connector.types import Event, Record, Unsendable
 from tests.issuer import AUDIENCE, EC, ISSUER, claims, signed
@@ -54,7 +54,7 @@ def loaded(folder: Path, change: tuple[str, str] = ("", ""), **environ: str) -> 
 async def test_a_token_of_the_configuration_is_what_seen_is_shown(tmp_path: Path) -> None:
     config = loaded(tmp_path)
     credentials = wiring.credentials(config.workspaces[0], FakeClock(), config.redactor())
-    assert isinstance(credentials, BearerToken)
+    assert isinstance(credentials, StaticToken)
     assert await credentials.authorization() == "Bearer token-of-seen"
 
 

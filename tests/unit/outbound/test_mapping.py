@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from connector.outbound.mapping import Mapping, parse
 from connector.seen.payload import same_json
+from connector.seen.receiver import ReceiverRules
 from connector.types import Event, ImageLinks, Reason, Record, Skipped, Unsendable
 from tests.unit.seen.values import INTEGERS, JSON_VALUES
 
@@ -447,3 +448,59 @@ def test_a_value_is_parsed_as_the_object_that_it_is_or_has_a_reason(value: bytes
 def test_a_record_that_could_not_be_decoded_is_refused_and_never_taken_for_an_empty_one() -> None:
     found = mapping(tombstones="skip").read(replace(record(None, None), unreadable="no UTF-8"))
     assert (refusal(found).reason, refusal(found).detail) == (Reason.UNREADABLE, "no UTF-8")
+
+
+# Receivers
+
+
+def receivers(**settings: Any) -> Mapping:
+    fields = {"first_name": "name", "customer_id": "id", "phone": "phone"}
+    return replace(mapping(properties=fields), receiver=ReceiverRules(), **settings)
+
+
+def compiled(**paths: str) -> Any:
+    return tuple((name, jmespath.compile(path)) for name, path in paths.items())
+
+
+def test_a_receiver_has_its_fields_and_in_extra_args_what_else_the_film_uses() -> None:
+    reader = receivers(extra_args=compiled(city="address.city", age="age", nothing="not.there"))
+    become = reader.read(record({"name": "Ada", "id": 7, "address": {"city": "Oslo"}, "age": 36}))
+    assert sent(become) == {
+        "first_name": "Ada",
+        "customer_id": "7",
+        "extra_args": {"city": "Oslo", "age": 36},
+    }
+    assert isinstance(become, Event)
+    assert (become.id, become.order_key) == ("7", b"key")
+
+
+def test_a_receiver_without_a_customer_id_is_in_no_ones_way() -> None:
+    become = receivers().read(record({"name": "Ada"}, key=None))
+    assert isinstance(become, Event)
+    assert (become.id, become.order_key) == ("", b"events/0/7")
+    assert refusal(receivers().read(record({"phone": "1"}))).id is None
+
+
+def test_a_receiver_as_it_is_may_nest_in_extra_args_alone() -> None:
+    as_it_is = replace(receivers(), properties=None)
+    event = {"first_name": "Ada", "extra_args": {"city": "Oslo"}}
+    assert sent(as_it_is.read(record(event))) == event
+    assert refusal(as_it_is.read(record(event | {"email": ["x"]}))).reason is Reason.MAPPING_FAILED
+    assert refusal(mapping().read(record({"id": "1", **event}))).reason is Reason.MAPPING_FAILED
+
+
+@pytest.mark.parametrize("on_bad_image", ["reject", "drop"])
+def test_an_image_of_a_receiver_may_stand_in_extra_args(on_bad_image: Literal["reject", "drop"]) -> None:
+    reader = receivers(
+        extra_args=compiled(photo="photo", city="city"), images=("photo",), on_bad_image=on_bad_image
+    )
+    good = {"name": "Ada", "photo": "https://images.example.com/a.png", "city": "Oslo"}
+    fetching = replace(reader, fetch_images=True).read(record(good))
+    assert isinstance(fetching, Event)
+    assert fetching.images is not None
+    assert fetching.images.links == (("photo", good["photo"]),)
+    bad = reader.read(record(good | {"photo": "https://images.example.com/a.gif"}))
+    if on_bad_image == "reject":
+        assert refusal(bad).reason is Reason.BAD_IMAGE
+    else:
+        assert sent(bad) == {"first_name": "Ada", "extra_args": {"city": "Oslo"}}

@@ -18,7 +18,7 @@ from yarl import URL
 from connector.config.secrets import Redactor
 from connector.sandbox.emulator import Fault, Quota
 from connector.seen import verdict
-from connector.seen.auth import BearerToken
+from connector.seen.auth import StaticToken
 from connector.seen.client import SeenClient, SeenEndpoint
 from connector.seen.verdict import NoResponse, Response, judge, sight
 from connector.testing import FakeClock
@@ -63,7 +63,7 @@ async def client(
     redactor = Redactor()
     redactor.add(token)
     endpoint = SeenEndpoint(url, "acme", timeout_seconds, max_connections)
-    one = SeenClient(endpoint, BearerToken(lambda: token), CLOCK, redactor.clean)
+    one = SeenClient(endpoint, StaticToken(lambda: token), CLOCK, redactor.clean)
     await one.start()
     try:
         yield one
@@ -149,7 +149,7 @@ async def test_over_the_limit_the_page_of_html_is_a_429_and_nothing_else(
 async def test_a_wrong_key_suspends_and_is_read_anew_when_asked(emulator: Emulator, permit: Permit) -> None:
     tokens = ["yesterday", TOKEN]
     one = SeenClient(
-        SeenEndpoint(emulator.url, "acme", 5, 4), BearerToken(lambda: tokens.pop(0)), CLOCK, lambda text: text
+        SeenEndpoint(emulator.url, "acme", 5, 4), StaticToken(lambda: tokens.pop(0)), CLOCK, lambda text: text
     )
     await one.start()
     found = judge(await one.create(BODY, permit), "12345")
@@ -296,7 +296,7 @@ async def test_a_cancelled_request_leaves_its_permit_without_a_word(permit: Perm
 
 
 async def test_a_client_that_was_not_started_says_so(permit: Permit) -> None:
-    one = SeenClient(SeenEndpoint("http://127.0.0.1:9", "acme", 1, 1), BearerToken(lambda: TOKEN), CLOCK, str)
+    one = SeenClient(SeenEndpoint("http://127.0.0.1:9", "acme", 1, 1), StaticToken(lambda: TOKEN), CLOCK, str)
     with pytest.raises(RuntimeError, match="not started"):
         await one.create(BODY, permit)
     await one.stop()
