@@ -295,7 +295,11 @@ class Dispatcher:
                 self._return(delivery, step, lanes)
             else:
                 ended.append((delivery, step))
-        for delivery, outcome in ended:
+        for delivery, outcome in ended[
+            1:
+        ]:  # at once: an outcome each, one after the other, would keep a batch's lanes long
+            self._end(delivery, outcome, lanes)
+        for delivery, outcome in ended[:1]:
             await self._settle(delivery, outcome, lanes)
 
     def _return(self, delivery: Delivery, step: Again, lanes: Lanes[Delivery]) -> None:
