@@ -73,9 +73,9 @@ def _workspace(workspace: WorkspaceConfig) -> Iterator[str]:
     target = f"{seen.api} of {seen.workspace_id or seen.campaign_slug} at {seen.base_url}"
     quota = f"{seen.quota.requests} requests per {seen.quota.per_seconds:g} s"
     yield f"{', '.join(_sources(workspace))} → {target}, {quota}"
-    yield f"POST {_callback_path(workspace)} → {topics.videos}"
+    yield f"POST, PUT or PATCH {_callback_path(workspace)} → {topics.videos}"
     if topics.viewers is not None:
-        yield f"POST {_viewer_path(workspace)} → {topics.viewers}"
+        yield f"POST, PUT or PATCH {_viewer_path(workspace)} → {topics.viewers}"
     yield f"outcomes → {topics.outcomes}, dead letters → {topics.dead_letters}"
 
 

@@ -189,5 +189,7 @@ async def _serve(settings: EmulatorSettings) -> None:
                 path = f"campaigns/{workspace.id}/receivers/"
             click.echo(f"SEEN is emulated at {emulator.url}/v1/{path}")
             click.echo(f"  {workspace.quota.requests} requests in any {workspace.quota.per_seconds:g} s")
-        click.echo(f"Control: {emulator.url}/_control/{{summary,arrivals,callbacks,faults,outage,reset}}")
+        click.echo(
+            f"Control: {emulator.url}/_control/{{summary,arrivals,callbacks,faults,mishaps,viewings,outage,reset}}"
+        )
         await told_to_stop.wait()

@@ -141,7 +141,13 @@ def _spool(listener: ListenerConfig, workspaces: int) -> Iterator[Mistake]:
     """A callback that is taken must fit into its workspace's share, with the event that is made of it: it holds the body,
     and its links again.
     """
-    shares = 1 if listener.spool.directory is None else max(1, workspaces)
+    if listener.spool.directory is None:
+        if "max_bytes" in listener.spool.model_fields_set:
+            yield Mistake(
+                ("listener", "spool", "max_bytes"), "has no effect without listener.spool.directory"
+            )
+        return
+    shares = max(1, workspaces)
     if listener.spool.max_bytes < (least := 4 * listener.max_body_bytes * shares):
         each = "" if shares == 1 else f" for each of {shares} workspaces"
         message = f"must be at least {least}, which is four times listener.max_body_bytes{each}"

@@ -44,6 +44,7 @@ _BACKLOG = 512
 _SWEEP_SECONDS = 0.5
 _CANCEL_SECONDS = 0.5  # aiohttp waits this long for calls under way, then as long for their cancellation
 _NO_PROXIES = Peers()
+_SERVER = "seen-connector"  # in place of the names and versions of what it is made of
 
 
 class _Started(NamedTuple):
@@ -190,6 +191,7 @@ class Listener:
         response = web.Response(
             status=reply.status, body=reply.body, headers=reply.headers, content_type="application/json"
         )
+        response.headers["Server"] = _SERVER
         if closes:
             response.force_close()
         return response

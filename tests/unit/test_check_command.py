@@ -29,7 +29,7 @@ def test_a_sound_configuration_is_told_file_by_file() -> None:
         f"{REPOSITORY}/config/workspaces/acme.yaml: workspace acme",
         "customer-events → data of ",
         ", 100 requests per 10 s",
-        "POST /callbacks/acme → seen.acme.videos",
+        "POST, PUT or PATCH /callbacks/acme → seen.acme.videos",
         "Neither Kafka nor SEEN was connected to",
     ):
         assert expected in result.stdout
@@ -50,7 +50,10 @@ def test_a_topic_for_viewer_events_is_told_where_there_is_one(tmp_path: Path) ->
     folder = shutil.copytree(REPOSITORY / "config", tmp_path / "config")
     with (folder / "workspaces" / "acme.yaml").open("a") as file:
         file.write("topics: {viewers: seen.acme.viewers}\n")
-    assert "  POST /callbacks/acme/viewer → seen.acme.viewers\n" in check("--config", str(folder)).stdout
+    assert (
+        "  POST, PUT or PATCH /callbacks/acme/viewer → seen.acme.viewers\n"
+        in check("--config", str(folder)).stdout
+    )
     found = json.loads(check("--config", str(folder), "--json").stdout)
     assert found["workspaces"][0]["viewer"] == "/callbacks/acme/viewer"
     assert found["workspaces"][0]["topics"]["viewers"] == "seen.acme.viewers"

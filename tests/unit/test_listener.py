@@ -644,3 +644,9 @@ async def test_an_address_in_use_is_an_error_of_the_operating_system(place: Plac
     )
     with pytest.raises(OSError, match="in use"):
         await second.start()
+
+
+async def test_no_answer_names_what_the_listener_is_made_of(place: Place) -> None:
+    for path in ("/callbacks/acme", "/nowhere"):
+        _, _, headers = await place.call(path=path)
+        assert headers["Server"] == "seen-connector"
