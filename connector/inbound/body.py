@@ -28,7 +28,9 @@ async def read_body(request: web.Request, max_bytes: int, seconds: float) -> byt
                 body += chunk
     except TimeoutError:
         return answer.TIMED_OUT
-    except (ConnectionError, web.RequestPayloadError):
+    except (ConnectionError, web.RequestPayloadError) as error:
+        # The request keeps its error, which keeps this frame: what was read would stay until garbage is looked for.
+        error.__traceback__ = None
         return answer.CUT_OFF
     return bytes(body)
 

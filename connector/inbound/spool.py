@@ -144,7 +144,10 @@ class Spool:
         self._arrived.append((waiting, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="spool: write")
-        await done
+        try:
+            await done
+        finally:
+            del done  # it holds the exception, which holds this frame: the message would stay until garbage is looked for
 
     async def batch(self, workspace: str, topic: str, after: int) -> list[Row]:
         """As `SpoolFile.batch`, without what was forgotten."""
@@ -178,19 +181,26 @@ class Spool:
     async def _write(self) -> None:
         while self._arrived:
             batch = self._next_batch()
-            try:
-                await self._tried(self._file.append, [waiting for waiting, _ in batch])
-            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-                for waiting, done in batch:
+            error = await self._written([waiting for waiting, _ in batch])
+            for waiting, done in batch:
+                if error is not None:
                     holding = self._holdings[waiting.workspace]
                     holding.remove(waiting)
                     holding.bytes -= waiting.cost
-                    if not done.done():
-                        done.set_exception(error)
-            else:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_result(None)
+                if done.done():
+                    continue
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(error)
+
+    async def _written(self, batch: list[Waiting]) -> Exception | None:
+        """Why `batch` is not on the disk, None if it is. The error's traceback must not know who waits: that is a cycle."""
+        try:
+            await self._tried(self._file.append, batch)
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            return error
+        return None
 
     def _next_batch(self) -> list[tuple[Waiting, asyncio.Future[None]]]:
         """What is written next: the first that arrived, and as many more as make `BATCH_BYTES`."""

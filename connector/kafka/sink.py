@@ -167,17 +167,17 @@ class _OnItsWay:
     def __init__(self, size: int) -> None:
         self.size = size
         self._ended = False
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: set[asyncio.Future[None]] = set()
 
     async def acknowledged(self) -> None:
         """Returns when it is, raises what it failed with. To be called before it has ended."""
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
+        self._waiting.add(waiting)
         try:
             await waiting
-        except asyncio.CancelledError:
-            self._waiting.remove(waiting)
-            raise
+        finally:
+            self._waiting.discard(waiting)
+            del waiting  # it holds the exception, which holds this frame: the message would stay until garbage is looked for
 
     def end(self, error: BaseException | None) -> bool:
         """Tells those who wait; whether this was the first end: one that a broken producer abandons comes to another."""
