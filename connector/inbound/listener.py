@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiohttp.http_exceptions import HttpProcessingError
+    from aiohttp.typedefs import Handler
 
     from connector.clock import Clock
     from connector.inbound.answer import Answer
@@ -108,7 +109,7 @@ class Listener:
 
     async def start(self) -> None:
         """Listens from now on. Raises OSError where the address cannot be had."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._at_no_path])
         for path, endpoint in self._endpoints.items():
             app.router.add_route("*", path, partial(self._call, endpoint), expect_handler=_not_yet)
         app.router.add_route("*", "/{path:.*}", self._call_elsewhere, expect_handler=_not_yet)
@@ -164,6 +165,12 @@ class Listener:
         with self._under_way.one():
             reply = await endpoint.serve(request, self._caller(request, connection))
         return self._response(request, reply, connection)
+
+    @web.middleware
+    async def _at_no_path(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        # `CONNECT host:port` and `OPTIONS *` name no path at all, so no route leads them anywhere.
+        lost = request.match_info.http_exception is not None
+        return await (self._call_elsewhere(request) if lost else handler(request))
 
     async def _call_elsewhere(self, request: web.Request) -> web.Response:
         connection = cast("Connection", request.protocol)

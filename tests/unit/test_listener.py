@@ -557,6 +557,19 @@ async def test_nothing_is_at_any_other_path(place: Place, path: str) -> None:
     assert (status, body["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("target", ["CONNECT seen.io:443", "CONNECT /callbacks/acme", "OPTIONS *"])
+async def test_regression_what_names_no_path_is_told_in_our_words_logged_and_left(
+    place: Place, target: str
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with wire(place) as line:
+            line.writer.write(f"{target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            reply = await line.rest()
+    assert reply.startswith(b"HTTP/1.1 404 ")
+    assert orjson.loads(reply.partition(b"\r\n\r\n")[2])["code"] == "not_found"
+    assert [line["result"] for line in lines] == ["not_found"]
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS"])
 async def test_other_methods_are_refused_and_told_which_to_use(place: Place, method: str) -> None:
     status, body, headers = await place.call(method=method)
