@@ -99,8 +99,7 @@ class App:
                 await stop.wait()
                 self._deadline = self._clock.monotonic() + self._config.shutdown_deadline_seconds
                 log.info("stopping", deadline_seconds=self._config.shutdown_deadline_seconds)
-                group.create_task(self._stop_listener(), name="listener: stop")
-                group.create_task(self._finish_drains(drains), name="drains of the spool: stop")
+                group.create_task(self._stop_callbacks(drains), name="callbacks: stop")
                 group.create_task(self._cancel_late(), name="deadline")
         finally:
             await self._listener.stop(0.0)
@@ -186,8 +185,10 @@ class App:
             return self._config.shutdown_deadline_seconds - RESERVED_SECONDS
         return max(0.0, self._deadline - RESERVED_SECONDS - self._clock.monotonic())
 
-    async def _stop_listener(self) -> None:
+    async def _stop_callbacks(self, drains: list[asyncio.Task[None]]) -> None:
+        """Stops the listener, and only then the drains of the spool: until then callbacks may come into it."""
         await self._listener.stop(self._drain_seconds(), drain_seconds=self._config.listener.drain_seconds)
+        await self._finish_drains(drains)
 
     async def _finish_drains(self, drains: list[asyncio.Task[None]]) -> None:
         """Lets the spool be drained for as long as requests may still take; what is left keeps until the next start."""

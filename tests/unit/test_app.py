@@ -17,7 +17,9 @@ from connector.config.model import ListenerConfig
 from connector.config.secrets import Redactor
 from connector.errors import KafkaUnavailable
 from connector.inbound.limits import Limits
+from connector.inbound.listener import Listener
 from connector.workspace import Workspace
+from connector.workspace.callbacks import Callbacks
 from tests.end_to_end.deployment import eventually
 
 if TYPE_CHECKING:
@@ -73,6 +75,28 @@ async def test_while_it_drains_the_listener_takes_calls_and_says_that_it_is_stop
         assert (answer.status, answer.headers["Connection"]) == (401, "close")
     async with asyncio.timeout(20):
         await running
+
+
+async def test_regression_the_spool_is_drained_for_as_long_as_callbacks_come(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    stop_listener, finish_spool = Listener.stop, Callbacks.finish_spool
+
+    async def stopped(listener: Listener, deadline_seconds: float, *, drain_seconds: float = 0.0) -> None:
+        await stop_listener(listener, deadline_seconds, drain_seconds=drain_seconds)
+        ended.append("listener")
+
+    def finished(callbacks: Callbacks) -> None:
+        finish_spool(callbacks)
+        ended.append("spool")
+
+    monkeypatch.setattr(Listener, "stop", stopped)
+    monkeypatch.setattr(Callbacks, "finish_spool", finished)
+    stop = asyncio.Event()
+    stop.set()
+    await app.run(stop)
+    assert ended[:3] == ["listener", "spool", "spool"]
 
 
 def test_every_setting_of_the_listener_s_limits_arrives_there() -> None:
