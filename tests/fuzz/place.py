@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ import orjson
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.reader import read_topic
 from connector.sandbox.emulator import Emulator, EmulatorSettings, WorkspaceSettings
-from tests.end_to_end.deployment import SEEN_TOKEN, Deployment
+from tests.end_to_end.deployment import SEEN_TOKEN, Deployment, eventually
 from tests.fuzz.bodies import CUSTOMER
 from tests.fuzz.doors import SIGNING_KEY, doors, planted
 from tests.issuer import KeyServer, certificate
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from tests.fuzz.doors import Door
 
 _READ_SECONDS = 300.0
-_LEFT_OVER = 5
+_SETTLE_SECONDS = 20.0
+_CLOSE_WAIT = "08"  # closed by the other side alone (include/net/tcp_states.h)
 _MOST_MB = 256
 _JWT = b"eyJ"  # each begins so
 
@@ -39,11 +40,6 @@ class Place:
 
     deployment: Deployment
     doors: dict[str, Door]
-    _sockets: int = 0
-
-    def count_sockets(self) -> None:
-        """When it has as many as it needs."""
-        self._sockets = _sockets(self.deployment.pid)
 
     @property
     def port(self) -> int:
@@ -59,9 +55,10 @@ class Place:
 
     async def close(self, books: Books) -> None:
         """Ends the connector, and books how it ended, what it wrote into its log, and what is in Kafka."""
-        sockets = _sockets(self.deployment.pid)
-        if sockets > self._sockets + _LEFT_OVER:
-            books.breach("connections left over", f"{sockets} sockets, {self._sockets} before")
+        if left := await self._connections_left():
+            books.breach(
+                "connections left over", f"{left}, {_SETTLE_SECONDS:g} s after their callers had gone"
+            )
         memory = books.counts["most resident memory of the connector, MB"] = round(self.memory_mb())
         if memory > _MOST_MB:
             books.breach("MB of memory beyond 256", f"{memory} MB")
@@ -76,6 +73,12 @@ class Place:
                 async for record in read_topic(connection, topic, seconds=_READ_SECONDS):
                     books.record(name, role, record)
         books.close()
+
+    async def _connections_left(self) -> int:
+        """How many connections it keeps whose callers have gone, once it has had time to notice."""
+        with suppress(AssertionError):
+            await eventually(lambda: not _abandoned(self.port), "none is left", _SETTLE_SECONDS)
+        return _abandoned(self.port)
 
     def _read_log(self, books: Books) -> None:
         secrets = [*planted(), _JWT]
@@ -121,12 +124,8 @@ async def place(folder: Path, bootstrap: str, prefix: str) -> AsyncIterator[Plac
         yield Place(deployment, known)
 
 
-def _sockets(pid: int) -> int:
-    """How many sockets the process has open."""
-    count = 0
-    for each in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            count += each.readlink().name.startswith("socket:")
-        except OSError:
-            continue
-    return count
+def _abandoned(port: int) -> int:
+    """How many connections to a port the server has not closed although their callers have."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    held = [line.split()[1:4:2] for line in lines]
+    return sum(local.endswith(f":{port:04X}") and state == _CLOSE_WAIT for local, state in held)

@@ -45,7 +45,6 @@ async def fuzz(place: Place, requests: int, seed: int, books: Books) -> None:
     begun = time.monotonic()
     run = _Run(place, seed, books, await _document(place), drawn(min(_MOST_DRAWN, 50 + requests // 20), seed))
     await run.open()
-    place.count_sockets()  # each workspace has opened its connection to Kafka
     doors = [place.doors[name] for name in (place.doors if requests >= _MANY else _FEW_DOORS)]
     await run.generated(doors, max(2, requests // _REQUESTS_FOR_AN_EXAMPLE))
     await run.send(requests)
