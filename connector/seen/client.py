@@ -41,21 +41,16 @@ class SeenEndpoint:
     content_type: ClassVar = "application/json"
 
     @property
-    def data_url(self) -> URL:
+    def create_url(self) -> URL:
         """The URL of create data; an item's is below it (SEEN API 2.0, create data)."""
         return URL(f"{self.base_url.rstrip('/')}/v1/workspaces/{quote(self.workspace_id, safe='')}/data")
-
-    @property
-    def create_url(self) -> URL:
-        """Where events go: POST, one JSON object (SEEN API 2.0, create data)."""
-        return self.data_url
 
     def item_url(self, item_id: str) -> URL:
         """The URL of the item with the id `item_id` (SEEN API 2.0, read one item)."""
         segment = quote(item_id, safe="")
         if item_id in (".", ".."):
             segment = segment.replace(".", "%2E")  # as they are, they would be steps in the path
-        return URL(f"{self.data_url}/{segment}", encoded=True)
+        return URL(f"{self.create_url}/{segment}", encoded=True)
 
     @property
     def token_url(self) -> URL:

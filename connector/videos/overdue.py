@@ -50,12 +50,16 @@ class OverdueReports:
         pending = round(video.given_up_at - video.accepted_at)
         log.warning("video_overdue", workspace=self._workspace, id=video.id, pending_seconds=pending)
 
+    def failed(self, error: KafkaUnavailable | PublishRefused) -> None:
+        """What was to be told of a video could not be published: counted, and said."""
+        self._metrics.publish_failures.inc()
+        log.warning("publish_failed", workspace=self._workspace, topic=self._topic, why=str(error))
+
 
 class Unasked:
     """Stands in for the reconciler where SEEN cannot be asked (SEEN API 1.0): what does not come is reported in its time."""
 
-    def __init__(self, workspace: str, reports: OverdueReports, lease: Lease, clock: Clock) -> None:
-        self._workspace = workspace
+    def __init__(self, reports: OverdueReports, lease: Lease, clock: Clock) -> None:
         self._reports = reports
         self._lease = lease
         self._clock = clock
@@ -78,5 +82,5 @@ class Unasked:
                 await self._reports.publish(VideoOverdue(video_id, accepted_at, now, was_asked=False), ledger)
                 return
         except (KafkaUnavailable, PublishRefused) as error:
-            log.warning("publish_failed", workspace=self._workspace, topic="videos", why=str(error))
+            self._reports.failed(error)
         ledger.asked(video_id, now)

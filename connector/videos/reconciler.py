@@ -187,8 +187,7 @@ class Reconciler:
                 await self._reports.publish(VideoOverdue(video_id, accepted_at, asked_at), ledger)
                 return "reported overdue"
         except (KafkaUnavailable, PublishRefused) as error:
-            self._metrics.publish_failures.inc()
-            log.warning("publish_failed", workspace=self._workspace, topic=self._topic, why=str(error))
+            self._reports.failed(error)
         return f"again in {ledger.asked(video_id, self._clock.wall()):.0f} s"
 
     async def _publish_found(self, video_id: str, videos: tuple[Video, ...], ledger: Ledger) -> str:

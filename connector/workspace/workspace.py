@@ -201,9 +201,7 @@ class Workspace:
         config, clock, deliveries = self._config, self._around.clock, self._deliveries
         topic, metrics = config.topics.videos, self._metrics
         if config.seen.api == "receivers":
-            return Unasked(
-                self.name, OverdueReports(self.name, results, topic, metrics), deliveries.lease, clock
-            )
+            return Unasked(OverdueReports(self.name, results, topic, metrics), deliveries.lease, clock)
         rests = wiring.backoff(config.seen.probe)
         way = Way(client, deliveries.quota, deliveries.lease, deliveries.suspension, rests)
         return Reconciler(self.name, way, results, topic, clock, metrics, random.random)

@@ -468,7 +468,7 @@ async def test_no_secret_is_in_the_detail_of_a_request_that_got_no_answer(permit
     ],
 )
 def test_data_has_the_address_that_seen_documents(base_url: str, workspace: str, url: str) -> None:
-    assert SeenEndpoint(base_url, workspace, 30, 1).data_url == URL(url, encoded=True)
+    assert SeenEndpoint(base_url, workspace, 30, 1).create_url == URL(url, encoded=True)
 
 
 # The right to send

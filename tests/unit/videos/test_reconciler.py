@@ -97,7 +97,7 @@ class World:
         reconciler: Reconciling = (
             Reconciler("acme", way, self, "videos", self.clock, series, lambda: 1 - 1e-9)
             if can_ask
-            else Unasked("acme", reports, self.lease, self.clock)
+            else Unasked(reports, self.lease, self.clock)
         )
         self.watch = Watch(
             "acme", lambda: Reading(self), limits, reconciler, lambda: self.ownership, self.clock, series

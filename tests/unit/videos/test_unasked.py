@@ -36,6 +36,7 @@ async def test_a_report_that_kafka_does_not_take_is_made_later() -> None:
         world.accepted("never")
         world.publish_error = KafkaUnavailable("away")
         await asyncio.sleep(1300)
+        assert world.value("publish_failures_total") == 1
         world.publish_error = None
         await asyncio.sleep(3700)
         assert len(world.published(OVERDUE)) == 1
