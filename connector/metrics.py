@@ -64,7 +64,7 @@ OUTCOME_REASONS: dict[OutcomeKind, tuple[Reason, ...]] = {
     OutcomeKind.ACCEPTED: _TAKEN,
     OutcomeKind.REJECTED: (*_UNSENDABLE, *_SENT_REJECTS),
     OutcomeKind.EXPIRED: (R.GAVE_UP, R.TOO_OLD),
-    OutcomeKind.SKIPPED: (R.FILTERED, R.TOMBSTONE),
+    OutcomeKind.SKIPPED: (R.FILTERED, R.TOMBSTONE, R.SUPERSEDED),
 }
 """The reasons that an outcome of each kind can have."""
 

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     TOO_OLD = "too_old"
     # skipped
     FILTERED = "filtered"
+    SUPERSEDED = "superseded"
     # callbacks
     CALLBACK_NOT_JSON = "callback_not_json"
     CALLBACK_NOT_AN_OBJECT = "callback_not_an_object"

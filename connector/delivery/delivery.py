@@ -38,13 +38,17 @@ _NO_FAILURE = frozenset({Reason.OVER_QUOTA, Reason.LEASE_LOST, Reason.OTHERS_REF
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
-    """How long and how often. Durations in seconds; `ttl_seconds` None means that no event is ever too old."""
+    """How long and how often. Durations in seconds; `ttl_seconds` None means that no event is ever too old.
+
+    `latest_only`: of the events of one key that wait, only the last is sent.
+    """
 
     backoff: Backoff
     give_up_after_seconds: float
     ttl_seconds: float | None
     look_up_in_doubt: bool
     look_up_after_seconds: float
+    latest_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

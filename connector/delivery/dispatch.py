@@ -11,20 +11,21 @@ import math
 from typing import TYPE_CHECKING
 
 from connector.delivery.delivery import Again, Delivery
-from connector.delivery.lanes import Lanes
 from connector.delivery.preparing import Preparing
 from connector.delivery.request import Requests
-from connector.types import Outcome, OutcomeKind, Partition
+from connector.delivery.turns import Turns
+from connector.types import Outcome, OutcomeKind, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from connector.clock import Clock
+    from connector.delivery.lanes import Lanes
     from connector.delivery.offsets import OffsetTracker
     from connector.delivery.request import Path, Permit
     from connector.delivery.settle import Settler
     from connector.metrics import WorkspaceMetrics
-    from connector.types import Record, Unsendable
+    from connector.types import Partition, Record, Unsendable
 
 _LOOK_SECONDS = 1.0
 
@@ -49,8 +50,6 @@ class Dispatcher:
         self._clock = clock
         self._requests = Requests(workspace, path, clock, metrics, chance)
         self._on_settled = on_settled
-        self._lanes: Lanes[Delivery] = Lanes()
-        self._waiting: list[Delivery] = []
         self._preparing = Preparing(path.preparation, self._prepared, self._end)
         self.must_commit = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,15 +57,15 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._halted = False
         self._probing = False
-        self._gathering_since: float | None = None
         self._most_ahead = path.max_in_flight * path.destination.batch.items
+        self._turns = Turns(path.destination.batch, path.policy, self._most_ahead, self)
         self.in_flight = 0
 
     def submit(self, delivery: Delivery) -> None:
         """Takes on `delivery`: it leaves after those of its key, when there is a slot."""
         if delivery.in_doubt:
             delivery.not_before = self._clock.monotonic() + self._path.policy.look_up_after_seconds
-        self._lanes.submit(delivery)
+        self._turns.lanes.submit(delivery)
         self._wake.set()
 
     def refuse(self, record: Record, fault: Unsendable, tracker: OffsetTracker) -> None:
@@ -104,8 +103,7 @@ class Dispatcher:
                 task.cancel()
             await asyncio.wait(late)
             cut_off += len(late)
-        self._lanes.clear()
-        self._waiting.clear()
+        self._turns.renew()
         self._path.suspension.forget(self._clock.monotonic())
         return cut_off
 
@@ -117,7 +115,8 @@ class Dispatcher:
         self._halted = True
         self._path.suspension.forget(self._clock.monotonic())
         self._tasks -= self._preparing.drop()
-        tasks, self._lanes, self._waiting = set(self._tasks), Lanes(), []
+        tasks = set(self._tasks)
+        self._turns.renew()
         # A task that is cancelled before it begins would not take back what it counts for.
         await asyncio.sleep(0)
         for task in tasks:
@@ -137,11 +136,7 @@ class Dispatcher:
     @property
     def waiting(self) -> dict[Partition, list[int]]:
         """The offsets of the events that may leave after a commit has promised it."""
-        offsets: dict[Partition, list[int]] = {}
-        for delivery in self._waiting:
-            record = delivery.event.record
-            offsets.setdefault(Partition(record.topic, record.partition), []).append(record.offset)
-        return offsets
+        return self._turns.unpromised
 
     @property
     def preparing(self) -> int:
@@ -151,13 +146,11 @@ class Dispatcher:
     @property
     def ready(self) -> int:
         """How many events wait for nothing but a slot."""
-        return self._lanes.ready
+        return self._turns.lanes.ready
 
     def committed(self) -> None:
         """A commit was acknowledged: what waited for it is looked at again."""
-        waiting, self._waiting = self._waiting, []
-        for delivery in waiting:
-            self._lanes.put_back(delivery, 0.0)
+        self._turns.promised()
         self._wake.set()
 
     def resume(self) -> None:
@@ -167,97 +160,61 @@ class Dispatcher:
 
     def _due(self) -> float | None:
         """When something may leave, in monotonic seconds; None if something must happen first."""
-        time = self._lanes.next_time()
-        busy = self.in_flight >= self._path.max_in_flight or len(self._waiting) >= self._most_ahead
+        time = self._turns.next_time()
+        busy = self.in_flight >= self._path.max_in_flight
         if time is None or self._halted or busy or not self._may_leave():
             return None
         if self._path.suspension.state is None:
-            return (
-                time if self._gathering_since is None else max(time, self._gathered_at(self._gathering_since))
-            )
+            return max(time, self._turns.gathered_at(self._path.quota))
         return None if self._probing else max(time, self._path.suspension.next_probe)
-
-    def _gathered_at(self, since: float) -> float:
-        """When the batch that gathers since then need not wait for more; at once if it is full."""
-        limits, quota = self._path.destination.batch, self._path.quota
-        if self._lanes.ready >= limits.items:
-            return since
-        return since + limits.gathering_seconds(quota.spent, quota.interval)
 
     async def _until_due(self) -> None:
         while True:
             self._wake.clear()
             now = self._clock.monotonic()
-            if self._lanes.ready == 0:
-                self._gathering_since = None
-            elif self._gathering_since is None:
-                self._gathering_since = now
+            self._turns.look(now)
             due = self._due()
             if due is not None and due <= now:
-                self._set_aside(now)
+                self._turns.set_aside(now)
                 due = self._due()
             if due is not None and due <= now:
                 return
+            look_seconds = _LOOK_SECONDS if self._turns.gathers else math.inf
             try:
-                async with asyncio.timeout(None if due is None else min(due - now, self._look_seconds)):
+                async with asyncio.timeout(None if due is None else min(due - now, look_seconds)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
-    @property
-    def _look_seconds(self) -> float:
-        """How long to wait at most before looking again: what is spent of the quota says how long a batch gathers."""
-        return math.inf if self._gathering_since is None else _LOOK_SECONDS
-
     def _take(self, *, probe: bool) -> list[Delivery]:
-        """The next batch: one look-up, or as many heads as one request carries; a probe is one."""
         now = self._clock.monotonic()
         due = self._due()
         if due is None or due > now:
             return []
-        batch: list[Delivery] = []
-        limits, size = self._path.destination.batch, 0
-        most: float = 1 if probe else limits.items
-        while len(batch) < most and (head := self._next_head(now)) is not None:
-            most = min(most, head.most_together)
-            is_too_much = len(batch) >= most or not limits.fits(size, len(head.event.body))
-            if batch and (head.in_doubt or is_too_much):
-                break
-            self._lanes.take(now)
-            if (outcome := head.too_old(self._clock.wall(), self._path.policy)) is not None:
-                self._end(head, outcome, self._lanes)
-                continue
-            batch.append(head)
-            size += len(head.event.body)
-            if head.in_doubt:
-                break
-        if batch:
-            self._gathering_since = None
-        return batch
+        return self._turns.take(now, self._clock.wall(), 1 if probe else math.inf)
 
-    def _next_head(self, now: float) -> Delivery | None:
-        """The head whose turn it is, left where it is; None if there is none that may leave."""
-        self._set_aside(now)
-        head = self._lanes.peek(now)
-        return head if head is not None and head.may_leave and not self._preparing.takes(head) else None
+    # What becomes of heads that leave their lanes without a request: connector.delivery.turns.Aside
 
-    def _set_aside(self, now: float) -> None:
-        """Takes away the heads whose turn it is and that may not leave yet: before they are prepared, before a commit, or
-        before their time.
-        """
-        while len(self._waiting) < self._most_ahead and (head := self._lanes.peek(now)) is not None:
-            if self._preparing.takes(head):
-                self._lanes.take(now)
-                self._preparing.begin(head, self._lanes, self._start)
-            elif not head.may_leave:
-                self._lanes.take(now)
-                self._waiting.append(head)
-                self.must_commit.set()
-            elif head.not_before > now:
-                self._lanes.take(now)
-                self._lanes.put_back(head, head.not_before)
-            else:
-                return
+    def takes(self, delivery: Delivery) -> bool:
+        """Whether `delivery` must be prepared before it may leave."""
+        return self._preparing.takes(delivery)
+
+    def prepare(self, delivery: Delivery) -> None:
+        """Prepares `delivery`, which was taken from its lane, and returns it to it."""
+        self._preparing.begin(delivery, self._turns.lanes, self._start)
+
+    def promise(self) -> None:
+        """Has a commit promise what waits for it."""
+        self.must_commit.set()
+
+    def end(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Settles `delivery`, which was taken from its lane, and finishes it there."""
+        self._end(delivery, outcome, self._turns.lanes)
+
+    def pass_over(self, delivery: Delivery) -> None:
+        """Settles `delivery`, whose lane goes on already with a later one."""
+        self._settler.skip(delivery.event.record, Reason.SUPERSEDED, delivery.tracker)
+        self._on_settled()
 
     def _may_leave(self) -> bool:
         return self._path.lease.holds(self._clock.monotonic())
@@ -265,7 +222,7 @@ class Dispatcher:
     def _send(self, batch: list[Delivery], slot: Permit, *, probe: bool) -> None:
         self.in_flight += 1
         self._probing = self._probing or probe
-        work = self._attempt(batch, slot, self._lanes, probe=probe)
+        work = self._attempt(batch, slot, self._turns.lanes, probe=probe)
         task = self._start(work, f"attempt {batch[0].event.record.origin}")
         # A task that is cancelled before its first step runs nothing: its slot would be held for ever.
         task.add_done_callback(lambda _: slot.unused())
@@ -295,9 +252,8 @@ class Dispatcher:
                 self._return(delivery, step, lanes)
             else:
                 ended.append((delivery, step))
-        for delivery, outcome in ended[
-            1:
-        ]:  # at once: an outcome each, one after the other, would keep a batch's lanes long
+        # All at once: one after the other, they would keep a batch's lanes for long.
+        for delivery, outcome in ended[1:]:
             self._end(delivery, outcome, lanes)
         for delivery, outcome in ended[:1]:
             await self._settle(delivery, outcome, lanes)

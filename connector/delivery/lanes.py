@@ -112,16 +112,12 @@ class Lanes(Generic[Item]):
         else:
             del self._lanes[item.order_key]
 
+    def has_later(self, head: Item) -> bool:
+        """Whether another item of its key waits behind `head`."""
+        return len(self._lanes[head.order_key]) > 1
+
     def next_time(self) -> float | None:
         """When `take` gives something: 0.0 for at once, None if only a submission or a finish can help."""
         if self._ready or self._again:
             return 0.0
         return self._waiting[0][0] if self._waiting else None
-
-    def clear(self) -> None:
-        """Drops everything, those that were taken included."""
-        self._lanes.clear()
-        self._ready.clear()
-        self._again.clear()
-        self._waiting.clear()
-        self._size = 0

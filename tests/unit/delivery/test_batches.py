@@ -32,6 +32,7 @@ WHOLE = Retry(reason=Reason.BATCH_REFUSED, status=400)
 BROKEN = Retry(reason=Reason.SERVER_ERROR, status=500)
 TIMED_OUT = InDoubt(reason=Reason.TIMED_OUT)
 HOURLY = QuotaLimits(requests=1000, per_seconds=3600, grace_seconds=10)
+LATEST = replace(POLICY, look_up_in_doubt=False, latest_only=True)
 ASKS_NOTHING = EngineSettings(policy=replace(POLICY, look_up_in_doubt=False))
 
 
@@ -230,3 +231,50 @@ async def test_what_a_crash_left_in_doubt_is_accepted_if_it_already_exists() -> 
         await asyncio.sleep(120)
         assert [(each.kind, each.ids) for each in second.requests] == [("create", ("a",))] * 2
         assert engine.counts == {OutcomeKind.ACCEPTED: 1}
+
+
+# Only the latest of each key
+
+
+@virtual_time
+async def test_of_the_events_of_one_key_that_wait_only_the_last_is_sent_where_only_the_latest_counts() -> (
+    None
+):
+    settings = EngineSettings(policy=LATEST)
+    async with Simulation(ScriptedDestination(max_items=100, wait_seconds=5), settings) as engine:
+        for number in range(3):
+            for user in ("a", "b"):
+                engine.add(f"{user}-{number}", key=user)
+        engine.add("c-0", key="c")
+        await asyncio.sleep(10)
+        (request,) = engine.destination.requests
+        assert sorted(request.ids) == ["a-2", "b-2", "c-0"]
+        assert engine.counts == {OutcomeKind.ACCEPTED: 3, OutcomeKind.SKIPPED: 4}
+        assert engine.value("outcomes_total", outcome="skipped", reason="superseded") == 4
+        assert engine.committed == 7
+
+
+@virtual_time
+async def test_a_later_event_takes_the_place_of_one_that_waits_for_its_retry() -> None:
+    destination = ScriptedDestination(max_items=100, wait_seconds=1)
+    destination.script("a-0", BROKEN)
+    async with Simulation(destination, EngineSettings(policy=LATEST)) as engine:
+        engine.add("a-0", key="a")
+        await asyncio.sleep(1.2)
+        engine.add("a-1", key="a")
+        await asyncio.sleep(30)
+        assert [request.ids for request in destination.requests] == [("a-0",), ("a-1",)]
+        assert engine.counts == {OutcomeKind.ACCEPTED: 1, OutcomeKind.SKIPPED: 1}
+
+
+@virtual_time
+async def test_an_event_on_the_wire_is_not_superseded_and_the_later_one_follows_it() -> None:
+    destination = ScriptedDestination(max_items=100, wait_seconds=0, seconds=5)
+    async with Simulation(destination, EngineSettings(policy=LATEST)) as engine:
+        engine.add("a-0", key="a")
+        await asyncio.sleep(2)
+        engine.add("a-1", key="a")
+        engine.add("a-2", key="a")
+        await asyncio.sleep(20)
+        assert [request.ids for request in destination.requests] == [("a-0",), ("a-2",)]
+        assert engine.counts == {OutcomeKind.ACCEPTED: 2, OutcomeKind.SKIPPED: 1}

@@ -86,14 +86,6 @@ class LanesAgainstModel(RuleBasedStateMachine):
     def pass_time(self, seconds: int) -> None:
         self.now += seconds
 
-    @precondition(lambda self: self.submitted > 10)
-    @rule()
-    def clear(self) -> None:
-        self.lanes.clear()
-        self.model.clear()
-        self.taken.clear()
-        self.until.clear()
-
     @property
     def ready(self) -> list[Item]:
         """The heads that may be taken: neither taken nor waiting."""
@@ -217,13 +209,14 @@ def test_only_a_head_can_be_finished() -> None:
         lanes.finish(behind)
 
 
-def test_clearing_drops_what_waits_and_what_was_taken() -> None:
+def test_a_lane_tells_whether_a_later_item_waits_behind_its_head() -> None:
     lanes: Lanes[Item] = Lanes()
-    for number in range(4):
-        lanes.submit(Item(bytes([number]), number))
-    assert lanes.take(0) is not None
-    waiting = lanes.take(0)
-    assert waiting is not None
-    lanes.put_back(waiting, until=1)
-    lanes.clear()
-    assert (len(lanes), lanes.keys, lanes.next_time(), lanes.take(100)) == (0, 0, None, None)
+    head, behind = Item(b"k", 1), Item(b"k", 2)
+    lanes.submit(head)
+    lanes.submit(Item(b"other", 3))
+    assert not lanes.has_later(head)
+    lanes.submit(behind)
+    assert lanes.has_later(head)
+    assert lanes.take(0) is head
+    lanes.finish(head)
+    assert not lanes.has_later(behind)
