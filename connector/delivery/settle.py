@@ -41,11 +41,11 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose outcomes these are, and where they go."""
+    """Whose outcomes these are, and where they go; without an `outcomes_topic` only dead letters tell of them."""
 
     workspace: str
     version: str
-    outcomes_topic: str
+    outcomes_topic: str | None
     dead_letters_topic: str
 
 
@@ -73,8 +73,10 @@ class Settler:
         """Returns when the outcome of `record` is durable and its offset is settled; tries until then."""
         if outcome.kind is not OutcomeKind.ACCEPTED:
             await self._dead_letter(record, outcome)
-        message = outcome_message(self._origin.workspace, record, event_id, outcome, now=self._clock.wall())
-        await self._publish(self._origin.outcomes_topic, message)
+        if (topic := self._origin.outcomes_topic) is not None:
+            now = self._clock.wall()
+            message = outcome_message(self._origin.workspace, record, event_id, outcome, now=now)
+            await self._publish(topic, message)
         self._count(record, outcome, tracker)
 
     def skip(self, record: Record, reason: Reason, tracker: OffsetTracker) -> None:

@@ -1,7 +1,7 @@
-"""The deliveries of one workspace: the engine, wired from its source topics to SEEN.
+"""The deliveries of one route: the engine, wired from its source topics to an API.
 
-What SEEN counts (the quota), what it last said (suspended or not), what became of events and what was found of images outlive
-a restart of the engine.
+What the API counts (the quota), what it last said (suspended or not) and what became of events outlive a restart of the
+engine.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from connector import wiring
 from connector.delivery.assignment import Assignment
 from connector.delivery.commit import Committer
 from connector.delivery.dispatch import Dispatcher
 from connector.delivery.lease import Lease
-from connector.delivery.pump import Bounds, Pump
+from connector.delivery.pump import Pump
 from connector.delivery.request import Path
-from connector.delivery.settle import Origin, Settler
+from connector.delivery.settle import Settler
 from connector.delivery.suspension import Suspension
+from connector.figures import figures, waiting
 from connector.kafka.source import KafkaSource
 from connector.seen.quota import Quota
+from connector.types import OutcomeKind
 from connector.workspace.surroundings import STOP_SECONDS
 
 if TYPE_CHECKING:
@@ -28,83 +29,138 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AsyncExitStack
 
-    from connector.config.model import WorkspaceConfig
+    from connector.delivery.request import Destination
     from connector.kafka.connection import KafkaConnection
     from connector.kafka.sink import KafkaSink
-    from connector.seen.client import SeenClient
-    from connector.types import OutcomeKind
+    from connector.workspace.route import Route
     from connector.workspace.surroundings import Surroundings
 
 
 class Deliveries:
-    """From a workspace's source topics to SEEN. `pump` and `dispatcher` are None while nothing runs."""
+    """From source topics to an API, as `route` says."""
 
-    def __init__(self, config: WorkspaceConfig, around: Surroundings) -> None:
-        self._config = config
+    def __init__(self, route: Route, around: Surroundings) -> None:
+        self._route = route
         self._around = around
-        self._metrics = around.metrics.workspace(config.name)
-        limits = wiring.quota(config)
+        self._metrics = around.metrics.workspace(route.name)
         self.quota = Quota(
-            limits,
+            route.quota,
             around.clock,
             owner=around.member.replica,
-            ahead=limits.ahead,
-            timeout_seconds=config.seen.timeout_seconds,
+            ahead=route.quota.ahead,
+            timeout_seconds=route.timeout_seconds,
         )
         self.lease = Lease(around.config.kafka.session_timeout_seconds)
-        self.suspension = Suspension(wiring.backoff(config.seen.probe))
-        self.outcomes: Counter[OutcomeKind] = Counter()
-        self._preparation = wiring.preparation(config, around.config.images, around.clock, self._metrics)
-        self.pump: Pump | None = None
-        self.dispatcher: Dispatcher | None = None
+        self.suspension = Suspension(route.probe)
+        self._outcomes: Counter[OutcomeKind] = Counter()
+        self._pump: Pump | None = None
+        self._dispatcher: Dispatcher | None = None
 
-    @property
-    def assignment(self) -> Assignment:
-        """The partitions that are ours now, and how far each is."""
-        return self.pump.assignment if self.pump else Assignment({})
+    # Life
 
     async def start(
-        self, connection: KafkaConnection, client: SeenClient, results: KafkaSink, ending: AsyncExitStack
+        self,
+        connection: KafkaConnection,
+        destination: Destination,
+        results: KafkaSink,
+        ending: AsyncExitStack,
     ) -> None:
         """Joins the group; `ending` undoes it. Raises KafkaUnavailable."""
-        source = KafkaSource(
-            connection,
-            wiring.source_settings(self._config, self._around.config.kafka, self._around.member),
-        )
+        source = KafkaSource(connection, self._route.source)
         ending.push_async_callback(source.stop, STOP_SECONDS)
-        pump, dispatcher = self._engine(client, source, results)
+        pump, dispatcher = self._engine(destination, source, results)
         await source.start(pump)
         ending.callback(self._forget)
-        self.pump, self.dispatcher = pump, dispatcher
+        self._pump, self._dispatcher = pump, dispatcher
 
     async def run(self, stop: asyncio.Event, drain_seconds: Callable[[], float]) -> None:
         """Delivers until `stop`, then settles what is on the wire within `drain_seconds()`.
 
         Raises RuntimeError before `start`, and whatever kills it.
         """
-        if self.pump is None or self.dispatcher is None:
+        if self._pump is None or self._dispatcher is None:
             raise RuntimeError("the deliveries have not been started")
-        await self.pump.run(self.dispatcher, stop, drain_seconds)
+        await self._pump.run(self._dispatcher, stop, drain_seconds)
 
-    def _engine(self, client: SeenClient, source: KafkaSource, results: KafkaSink) -> tuple[Pump, Dispatcher]:
-        config, clock, name = self._config, self._around.clock, self._config.name
-        topics, delivery = config.topics, config.delivery
-        origin = Origin(name, self._around.version, topics.outcomes, topics.dead_letters)
-        settler = Settler(results, origin, clock, self._metrics, self.outcomes)
-        bounds = Bounds(delivery.max_buffered, delivery.max_buffered_bytes, delivery.max_uncommitted)
-        committer = Committer(name, source, self.quota, self.lease, clock, self._metrics)
-        pump = Pump(name, source, wiring.mappings(config), settler, bounds, self._metrics, committer)
+    # What others see
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has started, and has not ended."""
+        return self._pump is not None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why records cannot be read from Kafka, None if they can, as far as is known; None while nothing runs."""
+        return None if self._pump is None else self._pump.trouble
+
+    @property
+    def assignment(self) -> Assignment:
+        """The partitions that are ours now, and how far each is."""
+        return self._pump.assignment if self._pump else Assignment({})
+
+    def unready(self) -> str | None:
+        """Why it is not well, None if it is."""
+        if self._pump is None:
+            return "starting"
+        if self._pump.trouble is not None:
+            return self._pump.trouble
+        if (state := self.suspension.state) is not None:
+            return f"suspended: {state.reason}: {state.detail}"
+        if self._pump.lost:
+            return f"{self._pump.lost} records were deleted by retention before they were read"
+        return None
+
+    def status(self, reason: str | None, more: dict[str, float]) -> dict[str, object]:
+        """Its figures, and `more` of them, as values that JSON knows; the gauges are set to the same.
+
+        `reason` is why the whole that it belongs to is not well.
+        """
+        assignment, dispatcher = self.assignment, self._dispatcher
+        found = figures(assignment, dispatcher, self.quota, self._around.clock.wall()) | more
+        flags = {"suspended": self.suspension.state is not None, "ready": reason is None}
+        for name, value in (found | flags).items():
+            self._metrics.gauge(name, float(value))
+        queues = waiting(dispatcher, self.quota)
+        for priority, requests in queues.items():
+            self._metrics.waiting(priority, requests)
+        return {
+            "state": self._state(),
+            "reason": reason,
+            **found,
+            "waiting_requests": queues,
+            "blocking": assignment.blocking[0] if assignment.blocking else None,
+            "partitions": sorted(map(str, assignment.trackers)),
+            "outcomes": {kind.value: self._outcomes[kind] for kind in OutcomeKind},
+        }
+
+    def _state(self) -> str:
+        if self._pump is None:
+            return "stopped"
+        if self.suspension.state is not None:
+            return "suspended"
+        return "running" if self.assignment.trackers else "standby"
+
+    # Wiring
+
+    def _engine(
+        self, destination: Destination, source: KafkaSource, results: KafkaSink
+    ) -> tuple[Pump, Dispatcher]:
+        route, clock, metrics = self._route, self._around.clock, self._metrics
+        settler = Settler(results, route.origin, clock, metrics, self._outcomes)
+        committer = Committer(route.name, source, self.quota, self.lease, clock, metrics)
+        pump = Pump(route.name, source, route.readers, settler, route.bounds, metrics, committer)
         path = Path(
-            wiring.destination(config, client, self._around.redactor),
+            destination,
             self.quota,
             self.lease,
             self.suspension,
-            wiring.policy(config),
-            delivery.max_in_flight,
-            self._preparation,
+            route.policy,
+            route.max_in_flight,
+            route.preparation,
         )
-        dispatcher = Dispatcher(name, path, settler, clock, self._metrics, random.random, pump.settled)
+        dispatcher = Dispatcher(route.name, path, settler, clock, metrics, random.random, pump.settled)
         return pump, dispatcher
 
     def _forget(self) -> None:
-        self.pump = self.dispatcher = None
+        self._pump = self._dispatcher = None

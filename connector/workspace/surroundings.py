@@ -18,6 +18,9 @@ STOP_SECONDS = 1.2
 reserves.
 """
 
+RESULTS_WAIT_SECONDS = 30.0
+"""So long an outcome or a dead letter waits for Kafka until it is published anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:

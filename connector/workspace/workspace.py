@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 from connector import wiring
+from connector.clock import done_before
 from connector.deadletter import MIN_MESSAGE_BYTES
 from connector.errors import KafkaUnavailable, TopicsMissing, TopicTooSmall
-from connector.figures import figures, spooled, waiting
+from connector.figures import spooled
 from connector.kafka.follower import Follower
 from connector.kafka.sink import KafkaSink
 from connector.kafka.topics import prepare_topics
 from connector.seen.client import SeenClient
-from connector.types import OutcomeKind
 from connector.videos.overdue import OverdueReports, Unasked
 from connector.videos.reconciler import Reconciler, Way
 from connector.videos.watch import Watch
 from connector.workspace.callbacks import Callbacks
 from connector.workspace.deliveries import Deliveries
-from connector.workspace.surroundings import STOP_SECONDS
+from connector.workspace.route import to_seen
+from connector.workspace.surroundings import RESULTS_WAIT_SECONDS, STOP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from connector.workspace.surroundings import Surroundings
 
 log = structlog.get_logger()
-
-_RESULTS_WAIT_SECONDS = 30.0
 
 
 class Workspace:
@@ -47,7 +46,7 @@ class Workspace:
         self._metrics = around.metrics.workspace(config.name)
         self._connection = wiring.connection(around.config.kafka)
         self.callbacks = Callbacks(config, around, self._connection)
-        self._deliveries = Deliveries(config, around)
+        self._deliveries = Deliveries(to_seen(config, around), around)
         self._watch: Watch | None = None
         self.died_of: str | None = None
         self._is_out_of_reach = False
@@ -61,7 +60,7 @@ class Workspace:
         """
         async with AsyncExitStack() as ending:
             starting = asyncio.create_task(self._start(ending), name=f"{self.name}: start")
-            if not await _done_before(stop, starting):
+            if not await done_before(stop, starting):
                 return
             try:
                 watch = starting.result()
@@ -77,21 +76,22 @@ class Workspace:
     async def _watch_videos(self, watch: Watch, stop: asyncio.Event) -> None:
         """Looks after the videos until `stop`: then look-ups on the wire are cut off, for nothing waits for them."""
         watching = asyncio.create_task(watch.run(), name=f"{self.name}: watch")
-        if await _done_before(stop, watching):
+        if await done_before(stop, watching):
             watching.result()
 
     async def _start(self, ending: AsyncExitStack) -> Watch:
         """Connects everything; `ending` undoes it."""
         limits = await self._prepare_topics()
         results = KafkaSink(
-            self._connection, limits, wait_seconds=_RESULTS_WAIT_SECONDS, name=f"{self.name}: results"
+            self._connection, limits, wait_seconds=RESULTS_WAIT_SECONDS, name=f"{self.name}: results"
         )
         ending.push_async_callback(results.stop, STOP_SECONDS)
         await results.start()
         client = self._client()
         ending.push_async_callback(client.stop)
         await client.start()
-        await self._deliveries.start(self._connection, client, results, ending)
+        destination = wiring.destination(self._config, client, self._around.redactor)
+        await self._deliveries.start(self._connection, destination, results, ending)
         ending.callback(self._forget_watch)
         self._watch = self._new_watch(client, results)
         return self._watch
@@ -127,57 +127,27 @@ class Workspace:
     @property
     def can_publish(self) -> bool:
         """Whether Kafka can take a callback now, as far as is known."""
-        pump = self._deliveries.pump
-        troubled = self._is_out_of_reach if pump is None else pump.trouble is not None
-        return self.callbacks.is_connected and not troubled
+        is_troubled = self._deliveries.trouble is not None
+        if not self._deliveries.is_running:
+            is_troubled = self._is_out_of_reach
+        return self.callbacks.is_connected and not is_troubled
 
     def unready(self) -> str | None:
         """Why this workspace is not well, None if it is."""
-        pump = self._deliveries.pump
         if self.died_of is not None:
             return self.died_of
-        if pump is None:
-            return "starting"
-        if pump.trouble is not None:
-            return pump.trouble
-        if (state := self._deliveries.suspension.state) is not None:
-            return f"suspended: {state.reason}: {state.detail}"
-        if pump.lost:
-            return f"{pump.lost} records were deleted by retention before they were read"
+        if (reason := self._deliveries.unready()) is not None:
+            return reason
         if self._watch is not None and self._watch.trouble is not None:
             return f"videos are not watched: {self._watch.trouble}"
         return None
 
     def status(self) -> dict[str, object]:
         """The figures of this workspace, as values that JSON knows; the gauges are set to the same."""
-        deliveries, now = self._deliveries, self._around.clock.wall()
-        assignment, dispatcher = deliveries.assignment, deliveries.dispatcher
-        found = figures(assignment, dispatcher, deliveries.quota, now)
-        found |= spooled(self.callbacks.spooled, now)
+        found = spooled(self.callbacks.spooled, self._around.clock.wall())
         found |= self._watch.figures() if self._watch else {"pending_videos": 0, "overdue_videos": 0}
-        queues, reason = waiting(dispatcher, deliveries.quota), self.unready()
-        flags = {"suspended": deliveries.suspension.state is not None, "ready": reason is None}
-        for name, value in (found | flags).items():
-            self._metrics.gauge(name, float(value))
-        for priority, requests in queues.items():
-            self._metrics.waiting(priority, requests)
-        return {
-            "state": self._state(),
-            "reason": reason,
-            **found,
-            "waiting_requests": queues,
-            "blocking": assignment.blocking[0] if assignment.blocking else None,
-            "partitions": sorted(map(str, assignment.trackers)),
-            "ledger": self._watch.state if self._watch else None,
-            "outcomes": {kind.value: deliveries.outcomes[kind] for kind in OutcomeKind},
-        }
-
-    def _state(self) -> str:
-        if self._deliveries.pump is None:
-            return "stopped"
-        if self._deliveries.suspension.state is not None:
-            return "suspended"
-        return "running" if self._deliveries.assignment.trackers else "standby"
+        ledger = self._watch.state if self._watch else None
+        return {**self._deliveries.status(self.unready(), found), "ledger": ledger}
 
     # Wiring
 
@@ -210,16 +180,3 @@ class Workspace:
         clock, redactor = self._around.clock, self._around.redactor
         credentials = wiring.credentials(self._config, clock, redactor)
         return SeenClient(wiring.endpoint(self._config), credentials, clock, redactor.clean)
-
-
-async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
-    """Waits for `task`, or until `stop`: then it is cancelled, and the answer is False."""
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-    return not task.cancelled()

@@ -13,6 +13,7 @@ from connector.delivery.lanes import Lanes
 from connector.delivery.offsets import OffsetTracker
 from connector.delivery.settle import Settler
 from connector.published import outcome_message
+from connector.testing import OUTCOMES
 from connector.types import OutcomeKind
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def settles_before_the_outcome(patch: pytest.MonkeyPatch) -> None:
             await self._dead_letter(record, outcome)
         message = outcome_message(self._origin.workspace, record, event_id, outcome, now=self._clock.wall())
         self._count(record, outcome, tracker)
-        await self._publish(self._origin.outcomes_topic, message)
+        await self._publish(OUTCOMES, message)
 
     patch.setattr(Settler, "settle", bug)
 

@@ -26,14 +26,14 @@ AWAY = KafkaUnavailable("not acknowledged within 30 s")
 class Place:
     """A settler, and everything that it touches."""
 
-    def __init__(self) -> None:
+    def __init__(self, outcomes: str | None = OUTCOMES) -> None:
         self.topics = MemoryTopics()
         self.clock = VirtualClock()
         self.metrics = Metrics("0.0.0")
         self.counts: Counter[OutcomeKind] = Counter()
         self.tracker = OffsetTracker(7)
         self.tracker.start(7, RECORD.timestamp_ms)
-        origin = Origin("acme", "0.0.0", OUTCOMES, DEAD_LETTERS)
+        origin = Origin("acme", "0.0.0", outcomes, DEAD_LETTERS)
         self.settler = Settler(self.topics, origin, self.clock, self.metrics.workspace("acme"), self.counts)
 
     async def settle(self, outcome: Outcome) -> None:
@@ -131,3 +131,14 @@ async def test_an_outcome_of_an_epoch_that_is_over_is_published_and_settles_noth
     await place.settle(ACCEPTED)
     assert len(place.topics.messages(OUTCOMES)) == 1
     assert place.tracker.watermark == 7
+
+
+@pytest.mark.parametrize(("outcome", "topics"), [(ACCEPTED, []), (REJECTED, [DEAD_LETTERS])])
+async def test_without_a_topic_for_outcomes_only_a_dead_letter_tells_of_one(
+    outcome: Outcome, topics: list[str]
+) -> None:
+    place = Place(outcomes=None)
+    await place.settle(outcome)
+    assert [topic for topic, _ in place.topics.published] == topics
+    assert place.tracker.watermark == 8
+    assert place.counts == {outcome.kind: 1}
