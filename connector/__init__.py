@@ -4,7 +4,7 @@ The reading map. One event, from left to right; each name is a module, and its d
 
     kafka.source → delivery.pump → outbound.mapping → delivery.lanes → delivery.turns → delivery.dispatch
         → delivery.preparing → outbound.images → seen.images → seen.imageclient → the images' hosts → seen.quota
-        → delivery.request → outbound.data → seen.client → SEEN → seen.verdict → delivery.delivery
+        → delivery.request → outbound.data → seen.client → http.client → SEEN → seen.verdict → delivery.delivery
         → delivery.settle → published, deadletter → kafka.sink → delivery.offsets → kafka.source, committed
 
 One callback:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import aiohttp
 import structlog
 
+from connector.http.client import read_capped
 from connector.inbound.auth import Proof
 from connector.inbound.keyset import chosen, parse_key_set
 from connector.inbound.tokens import FOREIGN_LEEWAY_SECONDS, Expected, bearer, read, verified
-from connector.seen.client import read_capped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from connector.text import redacted_start
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from connector.http.permit import Permit
     from connector.seen.client import SeenClient
-    from connector.seen.slot import Permit
     from connector.types import Event, Sighting, Verdict
 
 _LONGEST_DETAIL = 600

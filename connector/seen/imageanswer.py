@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connector.seen.headers import retry_after_seconds
+from connector.http.headers import retry_after_seconds
 from connector.types import ImageResult
 
 if TYPE_CHECKING:

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 import structlog
 
-from connector.seen.client import is_unconnected, read_capped
-from connector.seen.headers import retry_after_seconds
-from connector.seen.verdict import Fault, NoResponse, NoToken, Response, parsed, without_token
+from connector.http.answer import parsed
+from connector.http.client import is_unconnected, read_capped
+from connector.http.exchange import Fault, NoResponse, Response
+from connector.http.headers import retry_after_seconds
+from connector.seen.verdict import NoToken, without_token
 from connector.types import Retry
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connector.seen.verdict import Exchange, Response, not_about_the_event, said, unanswered
+from connector.http.exchange import Response
+from connector.seen.verdict import Exchange, not_about_the_event, said, unanswered
 from connector.types import Accepted, InDoubt, Reason, Reject, Retry, Suspend, Verdict
 
 if TYPE_CHECKING:

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from connector.types import Remaining
-
-
-class Permit(Protocol):
-    """The right to send one request, as the sender sees it: it says what became of the request."""
-
-    def may_leave(self) -> bool:
-        """Whether the request may still be written; asked right before."""
-        ...
-
-    def answered(self, remaining: Remaining | None = None) -> None:
-        """The response has ended, and said that so much is left of the quota."""
-        ...
-
-    def unused(self) -> None:
-        """Nothing was written."""
-        ...
 
 
 class Fate(Enum):
@@ -37,7 +21,7 @@ class Fate(Enum):
 
 
 class Slot:
-    """A `Permit` for one request. Left without a word, it counts as unanswered: the safe side.
+    """The permit for one request, as `connector.http.permit` has it. Left without a word, it counts as unanswered: the safe side.
 
     The first word counts; those that follow, and leaving it, change nothing.
     """

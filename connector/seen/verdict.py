@@ -7,11 +7,13 @@ the request's fault (SEEN API 2.0, responses of create data).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from connector.http import answer
+from connector.http.answer import error_code, parsed
+from connector.http.exchange import Fault, NoResponse, Response
 from connector.seen.payload import same_json
 from connector.text import absolute
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Sighting, Suspend, Verdict
@@ -19,35 +21,7 @@ from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Si
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LONGEST_CODE = 64
-_REFUSALS = {401: Reason.UNAUTHENTICATED, 403: Reason.FORBIDDEN}
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer: `body` may be cut at the client's cap, `excerpt` is its start as redacted text."""
-
-    status: int
-    body: bytes
-    excerpt: str = ""
-    retry_after_seconds: float | None = None
-
-
-class Fault(Enum):
-    """Why there is no response."""
-
-    FENCED = auto()
-    NOT_SENT = auto()
-    TIMED_OUT = auto()
-    LOST = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class NoResponse:
-    """A request without an answer. `detail` names the error, and nothing of the request."""
-
-    fault: Fault
-    detail: str
+_API = "SEEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,25 +124,29 @@ def sight_videos(exchange: Exchange, item_id: str) -> VideoSighting:
     return not_about_the_event(exchange)
 
 
-def without_token(answer: Response | NoResponse) -> Retry | Suspend:
+def without_token(given: Response | NoResponse) -> Retry | Suspend:
     """What an answer of the token endpoint means that gives no access token: nothing was sent, so nothing is in doubt.
 
     A refusal (4xx, RFC 6749 section 5.2) is the credentials' fault. Everything else, a 200 without a token too, is an
     outage. Of the body only an error's code is told, for a body may hold a token.
     """
-    if isinstance(answer, NoResponse):
-        reason = Reason.CANNOT_CONNECT if answer.fault is Fault.NOT_SENT else Reason.UNAVAILABLE
-        return Retry(reason=reason, detail=f"no access token: {answer.detail}", outage=True, unsent=True)
-    body = parsed(answer.body)
-    words = ["no access token: the token endpoint answered", str(answer.status), *_code(body.get("error"))]
+    if isinstance(given, NoResponse):
+        reason = Reason.CANNOT_CONNECT if given.fault is Fault.NOT_SENT else Reason.UNAVAILABLE
+        return Retry(reason=reason, detail=f"no access token: {given.detail}", outage=True, unsent=True)
+    body = parsed(given.body)
+    words = [
+        "no access token: the token endpoint answered",
+        str(given.status),
+        *error_code(body.get("error")),
+    ]
     detail = " ".join(words)
-    match answer.status:
+    match given.status:
         case status if 300 <= status < 400:
             return Suspend(reason=Reason.REDIRECTED, detail=detail, status=status, unsent=True)
         case status if 400 <= status < 500 and status not in (408, 425, 429):
             return Suspend(reason=Reason.UNAUTHENTICATED, detail=detail, status=status, unsent=True)
         case status:
-            hold = answer.retry_after_seconds
+            hold = given.retry_after_seconds
             return Retry(
                 reason=Reason.UNAVAILABLE,
                 detail=detail,
@@ -209,57 +187,14 @@ def unanswered(exchange: NoResponse | NoToken) -> Retry | Suspend | InDoubt:
     """What it means that a request was not answered, or not made."""
     if isinstance(exchange, NoToken):
         return without_token(exchange.answer)
-    match exchange.fault:
-        case Fault.FENCED:
-            return Retry(reason=Reason.LEASE_LOST, detail=exchange.detail)
-        case Fault.NOT_SENT:
-            return Retry(reason=Reason.CANNOT_CONNECT, detail=exchange.detail, outage=True, unsent=True)
-        case Fault.TIMED_OUT:
-            return InDoubt(reason=Reason.TIMED_OUT, detail=exchange.detail)
-        case Fault.LOST:
-            return InDoubt(reason=Reason.CONNECTION_LOST, detail=exchange.detail)
+    return answer.unanswered(exchange)
 
 
 def not_about_the_event(exchange: Response) -> Retry | Suspend | InDoubt:
     """What an answer means that says nothing of what was sent; InDoubt where it says nothing at all."""
-    words = said(exchange)
-    hold = exchange.retry_after_seconds
-    match exchange.status:
-        case 401 | 403:
-            return Suspend(reason=_REFUSALS[exchange.status], **words)
-        case status if 300 <= status < 400:
-            return Suspend(reason=Reason.REDIRECTED, **words)
-        case 429:
-            return Retry(reason=Reason.OVER_QUOTA, hold_seconds=hold, **words)
-        case 408 | 425:
-            return Retry(reason=Reason.NOT_READY, hold_seconds=hold, **words)
-        case 502 | 503 | 504:
-            return Retry(reason=Reason.UNAVAILABLE, hold_seconds=hold, outage=True, **words)
-        case status if 500 <= status < 600:
-            return Retry(reason=Reason.SERVER_ERROR, hold_seconds=hold, **words)
-        case _:
-            return InDoubt(reason=Reason.UNEXPECTED_ANSWER, **words)
+    return answer.not_about_the_event(exchange, _API)
 
 
 def said(exchange: Response, *, message: bool = False) -> dict[str, Any]:
     """The answer in words, SEEN's message whole. It may repeat customer data: only where it goes to a dead letter."""
-    body = parsed(exchange.body)
-    words = [f"SEEN answered {exchange.status}", *_code(body.get("code"))]
-    text = body.get("message")
-    if message and isinstance(text, str):
-        words.append(f"({text})")
-    return {"detail": " ".join(words), "status": exchange.status, "response": exchange.excerpt}
-
-
-def _code(value: object) -> list[str]:
-    """The code of an error, none if `value` does not look like one."""
-    return [value] if isinstance(value, str) and value.isidentifier() and len(value) <= _LONGEST_CODE else []
-
-
-def parsed(body: bytes) -> dict[str, Any]:
-    """The members of a JSON object; none if `body` is anything else."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return answer.said(exchange, _API, message=message)

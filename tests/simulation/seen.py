@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connector.seen.verdict import Exchange, Fault, NoResponse, Response
+from connector.http.exchange import Fault, NoResponse, Response
 from tests.simulation.history import Arrived, Ended, Sent, Taken
 from tests.simulation.history import Fault as Happened
 
 if TYPE_CHECKING:
     from random import Random
 
-    from connector.seen.slot import Permit
+    from connector.http.permit import Permit
+    from connector.seen.verdict import Exchange
     from tests.simulation.history import Entry
     from tests.simulation.loop import VirtualLoop
     from tests.simulation.plan import WorkspacePlan

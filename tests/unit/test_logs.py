@@ -19,8 +19,9 @@ from aiokafka.errors import CommitFailedError
 
 from connector.config.model import LoggingConfig
 from connector.config.secrets import Redactor, Secret
+from connector.http.exchange import Response
 from connector.logs import configure_logs
-from connector.seen.verdict import Response, judge
+from connector.seen.verdict import judge
 from connector.testing import SOURCE, ScriptedDestination, Simulation
 
 if TYPE_CHECKING:

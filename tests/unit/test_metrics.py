@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from connector.delivery.request import VERDICTS
+from connector.http.exchange import Fault, NoResponse, Response
 from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, OUTCOME_REASONS, Metrics
-from connector.seen.verdict import Exchange, Fault, NoResponse, Response, judge, sight
+from connector.seen.verdict import Exchange, judge, sight
 from connector.testing import READER
 from connector.types import OutcomeKind, Priority, Reason, Record, Skipped, Unsendable, ViewerAct
 

@@ -16,11 +16,12 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from connector.config.secrets import Redactor
+from connector.http import exchange as http
+from connector.http.exchange import NoResponse, Response
 from connector.sandbox.emulator import Fault, Quota
-from connector.seen import verdict
 from connector.seen.auth import StaticToken
 from connector.seen.client import SeenClient, SeenEndpoint
-from connector.seen.verdict import NoResponse, Response, judge, sight
+from connector.seen.verdict import judge, sight
 from connector.testing import FakeClock
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Remaining, Retry, Suspend
 
@@ -223,7 +224,7 @@ async def test_a_connection_that_is_refused_sends_nothing(
     await emulator.port.go_down()
     exchange = await (seen.create(BODY, permit) if request_kind == "create" else seen.get("1", permit))
     assert isinstance(exchange, NoResponse)
-    assert exchange.fault is verdict.Fault.NOT_SENT
+    assert exchange.fault is http.Fault.NOT_SENT
     assert permit.words == ["unused"]
 
 
@@ -489,9 +490,7 @@ async def test_a_request_leaves_only_if_it_still_may_when_the_connection_is_ther
     monkeypatch.setattr(aiohttp.TCPConnector, "connect", lease_ends_meanwhile)
     async with client(emulator.url) as one:
         exchange = await (one.get("1", permit) if method == "get" else one.create(b'{"id": "1"}', permit))
-    assert exchange == NoResponse(
-        verdict.Fault.FENCED, "the right to send ended before the request was written"
-    )
+    assert exchange == NoResponse(http.Fault.FENCED, "the right to send ended before the request was written")
     assert permit.words == ["unused"]
     assert emulator.arrivals() == []
 

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from connector.config.secrets import Redactor, Secret
+from connector.http.exchange import NoResponse, Response
 from connector.sandbox.emulator import Emulator, EmulatorSettings, Fault, OAuthClient, WorkspaceSettings
 from connector.seen.client import SeenClient, SeenEndpoint
 from connector.seen.oauth2 import DEFAULT_LIFETIME_SECONDS, OAuth2, OAuth2Client, granted
-from connector.seen.verdict import NoResponse, NoToken, Response, judge, sight, without_token
+from connector.seen.verdict import NoToken, judge, sight, without_token
 from connector.testing import FakeClock
 from connector.types import Accepted, Reason, Retry, Suspend
 from tests.unit.seen.test_client import STRANGE, RawServer

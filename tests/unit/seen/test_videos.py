@@ -9,17 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.http.exchange import Fault, NoResponse, Response
 from connector.metrics import ATTEMPT_REASONS
-from connector.seen.verdict import (
-    Fault,
-    NoResponse,
-    NoToken,
-    Response,
-    Video,
-    VideosFound,
-    VideoSighting,
-    sight_videos,
-)
+from connector.seen.verdict import NoToken, Video, VideosFound, VideoSighting, sight_videos
 from connector.types import Absent, InDoubt, Reason, Retry, Suspend
 from connector.videos.reconciler import _verdict
 from tests.unit.seen.values import JSON_VALUES

@@ -13,11 +13,11 @@ from connector.delivery.backoff import Backoff
 from connector.delivery.lease import Lease
 from connector.delivery.suspension import Suspension
 from connector.errors import ConsumerStalled, KafkaUnavailable, PublishRefused
+from connector.http.exchange import Fault, NoResponse, Response
 from connector.metrics import Metrics
 from connector.published import VideoReady, outcome_message, video_ready_message
 from connector.seen.limits import QuotaLimits
 from connector.seen.quota import Quota
-from connector.seen.verdict import Fault, NoResponse, Response
 from connector.testing import VirtualClock
 from connector.types import Outcome, OutcomeKind, Priority, Reason, Record
 from connector.videos.ledger import LedgerLimits
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from connector.seen.slot import Permit
+    from connector.http.permit import Permit
     from connector.seen.verdict import Exchange
     from connector.types import Message
     from connector.videos.watch import Reconciling

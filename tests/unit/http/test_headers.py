@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.seen.headers import LONGEST_SECONDS, remaining, retry_after_seconds
+from connector.http.headers import LONGEST_SECONDS, remaining, retry_after_seconds
 from connector.types import Remaining
 
 WALL = 1_800_000_000.0

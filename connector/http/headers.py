@@ -1,7 +1,8 @@
 """What a response's headers say about when to send again.
 
-SEEN documents none of them for its limit, so each is heeded where it comes, and nothing rests on it. Both ask for an
-hour at most: a header must not stop a workspace for longer than a person takes to look.
+SEEN documents none of them for its limit, so each is heeded where it comes, and nothing rests on it; Braze documents
+X-RateLimit-*, its reset as a time in Unix seconds. All ask for an hour at most: a header must not stop a workspace for
+longer than a person takes to look.
 """
 
 from __future__ import annotations
@@ -38,19 +39,23 @@ def retry_after_seconds(headers: Mapping[str, str], wall: float) -> float | None
 
 
 def remaining(headers: Mapping[str, str], wall: float) -> Remaining | None:
-    """What X-RateLimit-Remaining and X-RateLimit-Limit say; None if the former says nothing clear.
-
-    X-RateLimit-Reset is taken for seconds, or for a time in Unix seconds where it is as large as one: both are in use.
-    """
+    """What X-RateLimit-Remaining, -Limit and -Reset say; None if the first says nothing clear."""
     requests = _number(headers.get("X-RateLimit-Remaining", ""))
     if requests is None:
         return None
-    reset = _number(headers.get("X-RateLimit-Reset", ""))
-    if reset is not None:
-        seconds = reset - wall if reset > _UNIX_TIMES else reset
-        reset = min(max(0.0, seconds), LONGEST_SECONDS)
     limit = _number(headers.get("X-RateLimit-Limit", ""))
-    return Remaining(int(requests), reset, None if limit is None else int(limit))
+    return Remaining(int(requests), reset_seconds(headers, wall), None if limit is None else int(limit))
+
+
+def reset_seconds(headers: Mapping[str, str], wall: float) -> float | None:
+    """When X-RateLimit-Reset says that the quota begins anew, in seconds from `wall`; None if it says nothing clear.
+
+    It is taken for seconds, or for a time in Unix seconds where it is as large as one: both are in use.
+    """
+    reset = _number(headers.get("X-RateLimit-Reset", ""))
+    if reset is None:
+        return None
+    return min(max(0.0, reset - wall if reset > _UNIX_TIMES else reset), LONGEST_SECONDS)
 
 
 def _number(text: str) -> float | None:
