@@ -20,6 +20,7 @@ from connector.types import ImageResult
 
 _LONGEST_LINK = 8192
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+_NAME = re.compile(r"[a-z0-9._-]+")  # what becomes of some letters of other scripts is no part of a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,11 @@ def aim(link: str, reach: Reach) -> Target | ImageFinding:
         host, port = (url.raw_host or "").lower(), url.port
     except ValueError:
         return _refused("its link is no URL")
-    if url.scheme not in ("http", "https") or not host or port is None or url.raw_user is not None:
+    has_credentials = url.raw_user is not None or url.raw_password is not None
+    if url.scheme not in ("http", "https") or not host or port is None or has_credentials:
         return _refused("its link must be an http or https URL without credentials")
     address = _address(host)
-    if address is None and _looks_like_an_address(host):
+    if address is None and (_NAME.fullmatch(host) is None or _looks_like_an_address(host)):
         return _refused("its host must be a name, or an address as it is usually written")
     is_let_in = reach.lets_in(address or host.removesuffix("."), port)
     if not is_let_in and port not in reach.ports:
@@ -81,7 +83,7 @@ def _address(host: str) -> str | None:
 
 def _looks_like_an_address(host: str) -> bool:
     """Whether some program could take it for one: the rule of browsers, whose last label then is a number."""
-    return ":" in host or bool(_NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]))
+    return bool(_NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]))
 
 
 def _refused(detail: str) -> ImageFinding:

@@ -59,6 +59,25 @@ def test_letters_that_stand_for_digits_are_seen_through(host: str) -> None:
     assert isinstance(found, ImageFinding) or found.address == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a\u00b8.example",
+        "a\u037a.example",
+        "a%2e.example",
+        "a%00.example",
+        "a;b",
+        "a,b",
+        "(a)",
+        "fe80::1",
+        "[v1.a]~",
+    ],
+)
+def test_regression_what_no_name_has_is_in_no_host(host: str) -> None:
+    """A cedilla became a space, and that a second word in the line of a request."""
+    refusal(f"http://{host}/p.png")
+
+
 @pytest.mark.parametrize("port", [22, 25, 6379, 8080, 8787, 65535])
 def test_other_ports_are_refused(port: int) -> None:
     assert str(port) in refusal(f"http://a.example:{port}/p.png")
@@ -67,7 +86,7 @@ def test_other_ports_are_refused(port: int) -> None:
 @pytest.mark.parametrize(
     "link",
     """ftp://a.example/p.png file:///etc/p.png gopher://a.example/p.png //a.example/p.png p.png http:///p.png
-    http://u:p@a.example/p.png http://u@a.example/p.png http://a.example:99999/p.png http://[::1/p.png
+    http://u:p@a.example/p.png http://u@a.example/p.png http://:p@a.example/p.png http://a.example:99999/p.png http://[::1/p.png
     http://[fe80::1%25eth0]/p.png""".split(),
 )
 def test_what_is_no_plain_web_address_is_refused(link: str) -> None:

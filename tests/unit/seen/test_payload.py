@@ -174,6 +174,13 @@ def test_any_other_is_refused_and_the_words_say_why(link: object, words: str) ->
 
 
 @pytest.mark.parametrize(
+    "link", ["https://user:s\u2100cret@a.example/p.png", "https://a.example:s\u2100cret/p.png"]
+)
+def test_regression_what_is_wrong_with_a_link_repeats_nothing_of_it(link: str) -> None:
+    assert image_fault(link) == "it is no URL"
+
+
+@pytest.mark.parametrize(
     "link",
     [
         "https://a.example/p.png\n",
