@@ -11,22 +11,18 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import socket
-from ipaddress import ip_address
+import ssl
 from typing import TYPE_CHECKING
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from connector.seen.addresses import is_public
 from connector.seen.imageanswer import LARGEST_BYTES, ImageFinding, judge, judge_size
+from connector.seen.imageexchange import NoHttpError, exchange
 from connector.seen.imagelink import aim
 from connector.types import ImageResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from aiohappyeyeballs import AddrInfoType
     from yarl import URL
 
     from connector.clock import Clock
@@ -67,14 +63,12 @@ class ImageClient:
                 return await self._look(target)
         except TimeoutError:
             return ImageFinding(ImageResult.TIMED_OUT, f"no answer within {self._timeout_seconds:g} s")
-        except aiohttp.ClientSSLError as error:
+        except ssl.SSLError as error:
             detail = f"there is no secure connection to its host ({type(error).__name__})"
             return ImageFinding(ImageResult.UNTRUSTED, detail)
-        except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
-            return ImageFinding(
-                ImageResult.UNREADABLE, f"its host's answer is no HTTP ({type(error).__name__})"
-            )
-        except (aiohttp.ClientError, OSError) as error:
+        except NoHttpError as error:
+            return ImageFinding(ImageResult.UNREADABLE, f"its host's answer is no HTTP ({error})")
+        except (EOFError, OSError) as error:
             return ImageFinding(
                 ImageResult.UNREACHABLE, f"its host cannot be reached ({type(error).__name__})"
             )
@@ -89,76 +83,16 @@ class ImageClient:
             if closed:
                 detail = f"its host is at an address that is not public ({closed[0]})"
                 return ImageFinding(ImageResult.NOT_ALLOWED, detail)
-        async with _session(addresses) as session:
-            return await self._head(session, target.url) or await self._get(session, target.url)
+        return await self._head(target.url, addresses) or await self._get(target.url, addresses)
 
-    async def _head(self, session: aiohttp.ClientSession, url: URL) -> ImageFinding | None:
-        async with session.head(url, headers=_HEADERS, allow_redirects=False) as answer:
-            return judge("HEAD", answer.status, answer.headers, self._clock.wall())
+    async def _head(self, url: URL, addresses: Sequence[str]) -> ImageFinding | None:
+        try:
+            async with exchange("HEAD", url, addresses, _HEADERS) as answer:
+                return judge("HEAD", answer.status, answer.headers, self._clock.wall())
+        except (NoHttpError, EOFError, ConnectionResetError):
+            return None  # some hosts end the connection instead of refusing HEAD
 
-    async def _get(self, session: aiohttp.ClientSession, url: URL) -> ImageFinding:
-        async with session.get(url, headers=_HEADERS | _RANGE, allow_redirects=False) as answer:
+    async def _get(self, url: URL, addresses: Sequence[str]) -> ImageFinding:
+        async with exchange("GET", url, addresses, _HEADERS | _RANGE) as answer:
             finding = judge("GET", answer.status, answer.headers, self._clock.wall())
-            if finding is None:
-                finding = judge_size(await _count(answer))
-            answer.close()  # the rest of the body is not waited for
-            return finding
-
-
-def _session(addresses: Sequence[str]) -> aiohttp.ClientSession:
-    """A session that connects to one of `addresses` and nowhere else, whatever it is asked for."""
-    allowed = frozenset(map(ip_address, addresses))
-
-    def connect(info: AddrInfoType) -> socket.socket:
-        # aiohttp asks no resolver for a host that it takes for an address: so here is the place to be sure.
-        if ip_address(info[4][0]) not in allowed:
-            raise OSError("this address was not checked")
-        return socket.socket(info[0], info[1], info[2])
-
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            resolver=_Known(addresses), use_dns_cache=False, force_close=True, socket_factory=connect
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(),  # `look` has one for all
-        auto_decompress=False,
-        trust_env=False,
-    )
-
-
-class _Known(AbstractResolver):
-    """Answers with the addresses that were checked."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - the addresses are given
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for address in self._addresses
-        ]
-
-    async def close(self) -> None:
-        return
-
-
-async def _count(answer: aiohttp.ClientResponse) -> int:
-    """The bytes of a body; it is read no further than what shows that they are too many."""
-    size = 0
-    async for chunk in answer.content.iter_any():
-        size += len(chunk)
-        if size > LARGEST_BYTES:
-            break
-    return size
+            return finding or judge_size(await answer.size(LARGEST_BYTES))

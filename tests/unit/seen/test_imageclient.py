@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -20,7 +21,6 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import connector.seen.imageclient
 from connector.clock import SystemClock
 from connector.sandbox.emulator import Emulator, EmulatorSettings
 from connector.seen.imageanswer import ImageFinding
@@ -92,7 +92,7 @@ async def look(hosts: Emulator, kind: str) -> ImageFinding:
         ("gzip", ImageResult.COMPRESSED, "compressed", ["HEAD", "GET"]),
         ("missing", ImageResult.MISSING, "404", ["HEAD", "GET"]),
         ("unavailable", ImageResult.UNAVAILABLE, "503", ["HEAD"]),
-        ("endless-headers", ImageResult.UNREADABLE, "no HTTP", ["HEAD"]),
+        ("endless-headers", ImageResult.UNREADABLE, "no HTTP", ["HEAD", "GET"]),
     ],
 )
 async def test_each_host_is_found_out_with_as_few_requests_as_that_takes(
@@ -116,6 +116,38 @@ async def test_a_host_that_never_ends_its_answer_is_left_in_time(hosts: Emulator
 
 async def test_a_name_that_is_never_answered_is_left_in_time() -> None:
     assert (await client(names=SilentNames()).look("http://a.example/p.png")).result is ImageResult.TIMED_OUT
+
+
+GOOD_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 5\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer_to_head",
+    [
+        b"",  # the connection ends
+        None,  # and without a goodbye
+        b"nonsense\r\n",
+        b"HTTP/1.1 405 No\r\n\r\n<html>",
+        GOOD_ANSWER + b"Transfer-Encoding: chunked\r\n\r\n",
+        GOOD_ANSWER + b"\r\nabcde",  # the body, which HEAD has none of
+    ],
+)
+async def test_regression_a_host_that_gets_head_wrong_is_asked_with_get(answer_to_head: bytes | None) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET"):
+            writer.write(GOOD_ANSWER + b"\r\nabcde")
+        elif answer_to_head is not None:
+            writer.write(answer_to_head)
+        else:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        finding = await client(("127.0.0.1", port)).look(f"http://127.0.0.1:{port}/p.png")
+    assert finding == ImageFinding(ImageResult.GOOD)
 
 
 async def test_a_request_carries_nothing_of_ours(hosts: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,15 +209,6 @@ async def test_a_name_that_is_resolved_otherwise_the_second_time_is_connected_to
         assert names.asked == ["rebinds.example"] * 2
     assert secret == []
     assert len(hosts.images.requests()) == 2
-
-
-async def test_nothing_is_connected_to_that_was_not_checked(hosts: Emulator) -> None:
-    """Whatever aiohttp makes of a host, also where it asks no resolver."""
-    session = connector.seen.imageclient._session(["8.8.8.8"])
-    async with session:
-        with pytest.raises(aiohttp.ClientConnectorError):
-            await session.get(f"{hosts.url}/images/good/photo.png")
-    assert hosts.images.requests() == []
 
 
 async def test_a_host_whose_certificate_cannot_be_verified_is_not_trusted(tmp_path: Path) -> None:
