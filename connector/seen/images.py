@@ -101,23 +101,23 @@ class Images:
         return search.task.result()
 
     async def _search(self, key: bytes, link: str) -> ImageFinding:
-        found = await self._until_found(link)
+        found = await self._until_found(key, link)
         self._metrics.image_looked_at(found.result)
         self._remember(key, found)
         return found
 
-    async def _until_found(self, link: str) -> ImageFinding:
+    async def _until_found(self, key: bytes, link: str) -> ImageFinding:
         limit, tries = self._limits.give_up_after_seconds, 0
         began_at: float | None = None
         while True:
             async with self._hosts.turn(urlsplit(link).hostname or "") as host:
-                if not host.may_look(limit, self._clock.monotonic()):
+                if not host.may_look(key, limit, self._clock.monotonic()):
                     return host.given_up
                 async with self._free:
                     began_at = self._clock.monotonic() if began_at is None else began_at
                     found = await self._client.look(link)
                 now = self._clock.monotonic()
-                host.found(found, now)
+                host.found(key, found, now)
             if not found.is_passing:
                 return found
             tries += 1

@@ -245,6 +245,36 @@ async def test_a_host_that_finds_some_is_not_given_up_for_those_that_it_does_not
     assert len(client.looks) > tries + 3  # it had its own time
 
 
+async def test_regression_a_link_that_never_works_gives_up_its_host_for_itself_alone() -> None:
+    client = Client(DOWN)
+    look = client.look
+
+    async def by_link(link: str) -> ImageFinding:
+        return await look(link) if "broken" in link else GOOD
+
+    client.look = by_link  # type: ignore[method-assign]
+    found, _ = images(client, give_up_after=300)
+    for number in range(10):
+        assert (await found.find("https://a.example/broken.png")).result is ImageResult.UNREACHABLE
+        began = asyncio.get_running_loop().time()
+        again = await found.find("https://a.example/broken.png")
+        assert "has not answered" in again.detail
+        assert asyncio.get_running_loop().time() - began < 60
+        assert await found.find(f"https://a.example/{number}.png") == GOOD
+
+
+async def test_a_host_at_which_three_links_have_failed_is_given_up_for_all() -> None:
+    client = Client(DOWN)
+    found, _ = images(client, give_up_after=60)
+    await asyncio.gather(*(found.find(f"https://a.example/{number}.png") for number in range(2)))
+    looks = len(client.looks)
+    await found.find("https://a.example/2.png")
+    assert len(client.looks) > looks + 3  # it had its own time
+    looks = len(client.looks)
+    assert "has not answered" in (await found.find("https://a.example/3.png")).detail
+    assert len(client.looks) == looks
+
+
 async def test_a_failure_of_long_ago_does_not_count_for_today() -> None:
     client = Client(DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, GOOD)
     found, _ = images(client, give_up_after=20)
@@ -276,4 +306,22 @@ async def test_of_hosts_that_nobody_waits_for_a_thousand_are_remembered() -> Non
     found, _ = images(client)
     for number in range(3000):
         await found.find(f"https://h{number}.example/p.png")
-    assert len(found._hosts._hosts) == 1000
+    assert len(found._hosts) == 1000
+
+
+async def test_regression_hosts_that_come_and_go_while_one_is_slow_are_forgotten() -> None:
+    client = Client(GOOD, seconds=0)
+    look = client.look
+
+    async def by_link(link: str) -> ImageFinding:
+        await asyncio.sleep(1000 if "slow" in link else 0)
+        return await look(link)
+
+    client.look = by_link  # type: ignore[method-assign]
+    found, _ = images(client)
+    slow = asyncio.ensure_future(found.find("https://slow.example/p.png"))
+    await asyncio.sleep(1)
+    for number in range(2500):
+        await found.find(f"https://h{number}.example/p.png")
+    assert len(found._hosts) == 1001
+    assert await slow == GOOD
