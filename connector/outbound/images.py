@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -39,8 +40,11 @@ class ImagePreparation:
         if event.images is None:
             return event
         dropped: list[str] = []
-        for name, link in event.images.links:
-            finding = await self._finder.find(link)
+        links = (
+            event.images.links
+        )  # at once: those of hosts that are away are not waited for one after the other
+        findings = await asyncio.gather(*(self._finder.find(link) for _, link in links))
+        for (name, link), finding in zip(links, findings, strict=True):
             if finding.is_good:
                 continue
             self._log(event, name, link, finding)

@@ -42,6 +42,11 @@ class Host:
         self._failed_at = 0.0
         self._next_look = 0.0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last look found nothing out."""
+        return self._failure is not None
+
     def found(self, link: bytes, finding: ImageFinding, now: float) -> None:
         """Notes what a look at `link` has found."""
         if finding.is_passing:

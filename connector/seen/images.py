@@ -6,7 +6,8 @@ Rules:
     says nothing of the image is not remembered.
  3. Where nothing was found out, it is tried again, at intervals that double, until `give_up_after_seconds` have passed
     since the first try. Where its host has failed for so long, that is what was found (`imagehosts`).
- 4. At most `max_at_once` looks at once, a quarter of them at one host: one that is slow leaves room for the others.
+ 4. At most `max_at_once` looks at once, a quarter of them at one host, and half of them at hosts that fail: those that are
+    slow leave room for the others.
  5. A look that nobody waits for any more is ended.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 _FIRST_WAIT_SECONDS = 1.0
 _BAD_FOR_SECONDS = 60.0
 _SHARE_OF_A_HOST = 4
+_SHARE_OF_FAILING = 2
 
 
 class Client(Protocol):
@@ -79,6 +82,7 @@ class Images:
         self._searches: dict[bytes, _Search] = {}
         self._known: OrderedDict[bytes, tuple[ImageFinding, float]] = OrderedDict()
         self._free = asyncio.Semaphore(limits.max_at_once)
+        self._free_for_failing = asyncio.Semaphore(max(1, limits.max_at_once // _SHARE_OF_FAILING))
         self._hosts = Hosts(max(1, limits.max_at_once // _SHARE_OF_A_HOST))
 
     async def find(self, link: str) -> ImageFinding:
@@ -113,7 +117,7 @@ class Images:
             async with self._hosts.turn(urlsplit(link).hostname or "") as host:
                 if not host.may_look(key, limit, self._clock.monotonic()):
                     return host.given_up
-                async with self._free:
+                async with self._free_for_failing if host.is_failing else nullcontext(), self._free:
                     began_at = self._clock.monotonic() if began_at is None else began_at
                     found = await self._client.look(link)
                 now = self._clock.monotonic()

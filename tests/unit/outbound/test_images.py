@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import orjson
@@ -46,13 +47,27 @@ async def test_an_event_with_good_images_goes_as_it_is() -> None:
     assert finder.asked == [PHOTO, LOGO]
 
 
-async def test_a_bad_image_rejects_the_event_with_the_reason_and_no_other_is_looked_at() -> None:
+async def test_a_bad_image_rejects_the_event_with_the_reason() -> None:
     finder = Finder({PHOTO: LARGE})
     fault = await ImagePreparation("acme", finder).prepare(event())
     assert fault == Unsendable(
         Reason.BAD_IMAGE, "the image 'photo' cannot be used: it has more than 2 MB", "1"
     )
-    assert finder.asked == [PHOTO]
+
+
+async def test_regression_the_images_of_an_event_are_not_waited_for_one_after_the_other() -> None:
+    """Each may be tried for minutes."""
+    everybody = asyncio.Barrier(2)
+
+    class Together(Finder):
+        async def find(self, link: str) -> ImageFinding:
+            await everybody.wait()
+            return await super().find(link)
+
+    async with asyncio.timeout(10):
+        prepared = await ImagePreparation("acme", Together({PHOTO: LARGE})).prepare(event(drop=True))
+    assert isinstance(prepared, Event)
+    assert prepared.body == orjson.dumps({"id": "1", "logo": LOGO})
 
 
 async def test_a_bad_image_is_dropped_and_the_rest_is_sent_unchanged() -> None:

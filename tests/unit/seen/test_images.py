@@ -301,6 +301,25 @@ async def test_other_hosts_do_not_wait_for_one_that_is_away() -> None:
     await asyncio.gather(*away)
 
 
+async def test_regression_many_hosts_that_are_away_leave_room_for_those_that_are_not() -> None:
+    client = Client(DOWN, seconds=5)
+    look = client.look
+
+    async def by_link(link: str) -> ImageFinding:
+        return await look(link) if "away" in link else GOOD
+
+    client.look = by_link  # type: ignore[method-assign]
+    found, _ = images(client, give_up_after=300)
+    away = [
+        asyncio.ensure_future(found.find(f"https://{number}.away.example/p.png")) for number in range(200)
+    ]
+    await asyncio.sleep(200 / 16 * 5 + 1)  # each was looked at once
+    async with asyncio.timeout(0.1):
+        for number in range(100):
+            assert await found.find(f"https://b.example/{number}.png") == GOOD
+    await asyncio.gather(*away)
+
+
 async def test_of_hosts_that_nobody_waits_for_a_thousand_are_remembered() -> None:
     client = Client(GOOD, seconds=0)
     found, _ = images(client)

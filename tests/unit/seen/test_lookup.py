@@ -51,8 +51,42 @@ async def test_a_host_that_many_ask_for_is_looked_up_once_at_a_time(resolver: Re
     resolver.go_on.set()
     assert await asyncio.gather(*asking) == [["127.0.0.1"]] * 100
     assert resolver.asked == ["a.example"]
+
+
+async def test_regression_a_host_that_was_found_is_not_looked_up_again_at_once(resolver: Resolver) -> None:
+    """Each look had taken a thread, and queued for it behind names that hang."""
+    lookup = SystemLookup(resolver, remembered_seconds=0.5)
+    resolver.go_on.set()
+    assert await lookup.addresses("a.example") == ["127.0.0.1"]
+    resolver.go_on.clear()
+    hanging = [asyncio.create_task(lookup.addresses(f"h{number}.example")) for number in range(20)]
+    await asyncio.sleep(0)
+    assert await lookup.addresses("a.example") == ["127.0.0.1"]
+    resolver.go_on.set()
+    await asyncio.gather(*hanging)
+    await asyncio.sleep(0.6)
     await lookup.addresses("a.example")
-    assert len(resolver.asked) == 2
+    assert resolver.asked.count("a.example") == 2
+
+
+async def test_of_a_thousand_hosts_the_addresses_are_remembered_and_of_no_host_that_has_none() -> None:
+    asked: list[str] = []
+
+    def resolve(host: str) -> list[str]:
+        asked.append(host)
+        return [] if host == "none.example" else ["127.0.0.1"]
+
+    lookup = SystemLookup(resolve)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no address"):
+            await lookup.addresses("none.example")
+    for number in range(1001):
+        await lookup.addresses(f"h{number}.example")
+    assert asked.count("none.example") == 2
+    await lookup.addresses("h1.example")
+    assert asked.count("h1.example") == 1
+    await lookup.addresses("h0.example")
+    assert asked.count("h0.example") == 2
 
 
 async def test_slow_names_hold_back_neither_the_loops_own_lookups_nor_more_threads_than_allowed(
