@@ -1,26 +1,27 @@
 """One request to an image's host, over a connection of its own, and as much of the answer as is needed.
 
 A client made for hosts that mean well reads whatever it is sent. Interim answers (1xx) or chunks of one byte, as fast as a
-host can write them, would keep the event loop from everything else. So here all that is read has a limit, and others have
-their turn between two pieces.
+host can write them, would keep the event loop from everything else. So here h11 understands the bytes, and this module
+decides how many of them there may be.
 
 Rules:
  1. One of the addresses that are given is connected to, and no other. The certificate must be valid for the host's name.
- 2. The lines before a body, those of interim answers among them, are counted, and none is longer than a limit.
- 3. A body is counted and not kept, up to a limit; so are its chunks.
+ 2. What a host sends is read in small pieces, between which others have their turn; headers have a limit, and so has the
+    number of interim answers and chunks.
+ 3. A body is counted and not kept, up to a limit.
  4. The connection is cut off at the end. No host is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import ssl
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
+import h11
 from aiohappyeyeballs import start_connection
 from multidict import CIMultiDict
 
@@ -31,76 +32,75 @@ if TYPE_CHECKING:
     from yarl import URL
 
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8
-_MOST_LINES = 256
-_LONGEST_LINE = 8192
-_MOST_CHUNKS = 8192
-_PIECE = 65_536
-_STATUS = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: .*)?", re.DOTALL)
-_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)", re.DOTALL)
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?", re.DOTALL)
-_LENGTH = re.compile(r"[0-9]{1,18}")
+_MOST_HEADER_BYTES = 65_536
+_MOST_EVENTS = 8192
+_PIECE = 4096  # of the shortest chunks these are some hundreds: a few milliseconds
 
 
 class NoHttpError(Exception):
     """What a host sends is no HTTP, or more of it than any answer takes; the text says what, for people."""
 
 
+class _Host:
+    """What comes from a host, one event of HTTP after the other."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_HEADER_BYTES)
+        self._events = 0
+        self._has_ended = False
+
+    def request(self, method: str, url: URL, headers: Mapping[str, str]) -> bytes:
+        """The bytes that ask for `url`."""
+        named = {"Host": url.host_port_subcomponent or "", **headers, "Connection": "close"}
+        request = h11.Request(method=method, target=url.raw_path_qs, headers=list(named.items()))
+        return (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+
+    async def next(self) -> h11.Event:
+        """The next event. Raises NoHttpError, and EOFError if the connection has ended too early."""
+        self._events += 1
+        if self._events > _MOST_EVENTS:
+            raise NoHttpError(f"more than {_MOST_EVENTS} interim answers or pieces")
+        try:
+            while not isinstance(event := self._http.next_event(), h11.Event):
+                await self._read()
+        except h11.RemoteProtocolError as error:
+            if self._has_ended:
+                raise EOFError from None
+            raise NoHttpError(str(error).partition(":")[0]) from None  # what follows repeats what was sent
+        if isinstance(event, h11.ConnectionClosed):
+            raise EOFError
+        return event
+
+    async def _read(self) -> None:
+        piece = await self._reader.read(_PIECE)
+        self._has_ended = not piece
+        self._http.receive_data(piece)
+        await asyncio.sleep(0)  # what has come already is read without a wait
+
+
 class Answer:
     """An answer whose body is still to come."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], reader: asyncio.StreamReader) -> None:
-        """`status` is none of 1xx but 101. Names in `headers` know no case; a header that comes twice is a list."""
-        self.status = status
-        self.headers = headers
-        self._reader = reader
+    def __init__(self, head: h11.Response, host: _Host) -> None:
+        """Names in `headers` know no case; a header that comes twice is a list."""
+        self.status = head.status_code
+        self.headers = CIMultiDict[str]()
+        for name, value in head.headers:
+            self.headers.add(name.decode("ascii"), value.decode("latin-1"))
+        self._host = host
 
     async def size(self, most: int) -> int:
         """The bytes of the body, as the host says or as they come; some number above `most` if there are more.
 
         Raises NoHttpError, and EOFError if the connection ends before the body does.
         """
-        coding = self.headers.get("Transfer-Encoding")
-        if coding is not None:
-            return await self._size_of_chunks(coding, most)
-        length = self.headers.get("Content-Length")
-        if length is None:
-            return await self._size_until_end(most)
-        if not _LENGTH.fullmatch(length):
-            raise NoHttpError("a length that is none")
-        return int(length)
-
-    async def _size_until_end(self, most: int) -> int:
+        if "Content-Length" in self.headers and "Transfer-Encoding" not in self.headers:
+            return int(self.headers["Content-Length"])
         size = 0
-        while size <= most and (piece := await self._reader.read(_PIECE)):
-            size += len(piece)
+        while size <= most and isinstance(event := await self._host.next(), h11.Data):
+            size += len(event.data)
         return size
-
-    async def _size_of_chunks(self, coding: str, most: int) -> int:
-        if coding.lower() != "chunked":
-            raise NoHttpError("a transfer coding that was not asked for")
-        size = 0
-        for _ in range(_MOST_CHUNKS):
-            chunk = await self._chunk()
-            size += chunk
-            if not chunk or size > most:
-                return size
-            await self._pass_over(chunk)
-            await asyncio.sleep(0)  # what has come already is read without a wait
-        raise NoHttpError(f"more than {_MOST_CHUNKS} chunks")
-
-    async def _chunk(self) -> int:
-        if (found := _CHUNK.fullmatch(await _line(self._reader))) is None:
-            raise NoHttpError("a chunk without a size")
-        return int(found[1], 16)
-
-    async def _pass_over(self, size: int) -> None:
-        while size:
-            piece = await self._reader.read(min(size, _PIECE))
-            if not piece:
-                raise EOFError
-            size -= len(piece)
-        if await _line(self._reader):
-            raise NoHttpError("a chunk that is longer than it says")
 
 
 @asynccontextmanager
@@ -113,11 +113,14 @@ async def exchange(
     """
     reader, writer = await _connected(url, addresses)
     try:
-        lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines += ["Connection: close", "", ""]
-        writer.write("\r\n".join(lines).encode())
-        yield await _answer(reader)
+        host = _Host(reader)
+        writer.write(host.request(method, url, headers))
+        head = await host.next()
+        while isinstance(head, h11.InformationalResponse):
+            head = await host.next()
+        if not isinstance(head, h11.Response):
+            raise NoHttpError("no answer")
+        yield Answer(head, host)
     finally:
         writer.transport.abort()
 
@@ -129,11 +132,9 @@ async def _connected(url: URL, addresses: Sequence[str]) -> tuple[asyncio.Stream
     sock = await start_connection(places, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS)
     try:
         if url.scheme != "https":
-            return await asyncio.open_connection(sock=sock, limit=_LONGEST_LINE)
+            return await asyncio.open_connection(sock=sock, limit=_PIECE)
         name = url.raw_host.removesuffix(".")
-        return await asyncio.open_connection(
-            sock=sock, limit=_LONGEST_LINE, ssl=_trust(), server_hostname=name
-        )
+        return await asyncio.open_connection(sock=sock, limit=_PIECE, ssl=_trust(), server_hostname=name)
     except BaseException:
         sock.close()
         raise
@@ -151,41 +152,3 @@ def _trust() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-async def _answer(reader: asyncio.StreamReader) -> Answer:
-    """The first answer that is no interim one."""
-    status, headers = 0, CIMultiDict[str]()
-    for _ in range(_MOST_LINES):
-        line = await _line(reader)
-        if not status:
-            status = _status(line)
-        elif line:
-            _note(line, headers)
-        elif status >= 200 or status == 101:
-            return Answer(status, headers, reader)
-        else:
-            status, headers = 0, CIMultiDict[str]()
-    raise NoHttpError(f"more than {_MOST_LINES} lines before a body")
-
-
-def _status(line: bytes) -> int:
-    if (found := _STATUS.fullmatch(line)) is None:
-        raise NoHttpError("another first line")
-    return int(found[1])
-
-
-def _note(line: bytes, headers: CIMultiDict[str]) -> None:
-    if (found := _HEADER.fullmatch(line)) is None:
-        raise NoHttpError("a header without a name")
-    name, value = found[1].decode("ascii"), found[2].decode("latin-1").strip(" \t")
-    headers[name] = f"{headers[name]}, {value}" if name in headers else value
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    """The next line, without its end. Raises EOFError if there is none."""
-    try:
-        line = await reader.readuntil(b"\n")
-    except asyncio.LimitOverrunError:
-        raise NoHttpError(f"a line of more than {_LONGEST_LINE} bytes") from None
-    return line.removesuffix(b"\n").removesuffix(b"\r")
