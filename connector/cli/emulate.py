@@ -10,6 +10,7 @@ import click
 
 from connector.errors import SandboxError
 from connector.sandbox.emulator import (
+    BrazeSettings,
     Callback,
     Emulator,
     EmulatorSettings,
@@ -58,6 +59,20 @@ DEFAULT_WORKSPACE = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
     show_default=True,
     type=click.FloatRange(0, min_open=True),
     help="How long an access token is good.",
+)
+@click.option(
+    "--braze-key",
+    "braze_keys",
+    multiple=True,
+    envvar="SEEN_EMULATOR_BRAZE_KEY",
+    show_envvar=True,
+    help="REST key that opens Braze's /users/track; may be repeated.",
+)
+@click.option(
+    "--braze-user",
+    "braze_users",
+    multiple=True,
+    help="Id of a user whom Braze has; may be repeated. Without it, whoever is named.",
 )
 @click.option("--callback-url", help="Where to call when a video is ready; may hold {workspace_id}.")
 @click.option("--viewer-url", help="Where to call when a viewer acts, likewise; with the callbacks' token.")
@@ -119,6 +134,8 @@ def emulate(  # noqa: PLR0913 - one argument for each option
     client_id: str | None,
     client_secret: str | None,
     token_seconds: float,
+    braze_keys: tuple[str, ...],
+    braze_users: tuple[str, ...],
     callback_url: str | None,
     viewer_url: str | None,
     callback_token: str | None,
@@ -155,6 +172,7 @@ def emulate(  # noqa: PLR0913 - one argument for each option
             *(replace(workspace, id=each) for each in workspaces),
             *(replace(workspace, id=each, api="receivers", clients=()) for each in campaigns),
         ),
+        braze=BrazeSettings(keys=braze_keys, users=braze_users or None),
         host=host,
         port=port,
         render_seconds=render_seconds,
@@ -189,7 +207,11 @@ async def _serve(settings: EmulatorSettings) -> None:
                 path = f"campaigns/{workspace.id}/receivers/"
             click.echo(f"SEEN is emulated at {emulator.url}/v1/{path}")
             click.echo(f"  {workspace.quota.requests} requests in any {workspace.quota.per_seconds:g} s")
+        if settings.braze.keys:
+            click.echo(f"Braze is emulated at {emulator.url}/users/track")
+            quota = settings.braze.quota
+            click.echo(f"  {quota.requests} requests in {quota.per_seconds:g} s")
         click.echo(
-            f"Control: {emulator.url}/_control/{{summary,arrivals,callbacks,faults,mishaps,viewings,outage,reset}}"
+            f"Control: {emulator.url}/_control/{{summary,arrivals,callbacks,braze,faults,mishaps,viewings,outage,reset}}"
         )
         await told_to_stop.wait()

@@ -178,3 +178,20 @@ async def test_a_campaign_is_emulated_beside_a_workspace() -> None:
         url = f"{emulator.url}/v1/campaigns/welcome-film/receivers/"
         async with http.post(url, data=body, headers=headers) as response:
             assert await response.text() == '[{},{"first_name":["This field is required."]}]'
+
+
+async def test_braze_is_emulated_where_a_key_is_given() -> None:
+    options = ("--token", "demo-token", "--braze-key", "demo-rest-key", "--braze-user", "john")
+    async with emulating(*options) as emulator, aiohttp.ClientSession() as http:
+        await emulator.output.readline()
+        assert (
+            await emulator.output.readline()
+        ).decode().strip() == f"Braze is emulated at {emulator.url}/users/track"
+        objects = [{"braze_id": user, "_update_existing_only": True, "n": 1} for user in ("john", "jane")]
+        headers = {"Authorization": "Bearer demo-rest-key"}
+        async with http.post(
+            f"{emulator.url}/users/track", json={"attributes": objects}, headers=headers
+        ) as response:
+            assert (response.status, (await response.json())["attributes_processed"]) == (201, 2)
+        async with http.get(f"{emulator.url}/_control/braze") as response:
+            assert (await response.json())["users"] == {"john": {"n": 1}}

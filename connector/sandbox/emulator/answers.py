@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -21,6 +21,7 @@ class Answer:
     body: bytes
     content_type: str = "application/json"
     starts_journeys: tuple[str, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 def as_json(status: int, document: object, *, starts_journeys: tuple[str, ...] = ()) -> Answer:

@@ -42,6 +42,7 @@ _VIEWINGS = TypeAdapter(list[Viewing])
 _TOKENS = TypeAdapter(tuple[str, ...])
 _CLIENTS = TypeAdapter(tuple[OAuthClient, ...])
 _QUOTA = TypeAdapter(Quota)
+_REFUSALS = TypeAdapter(dict[str, str])
 _CALLBACK: TypeAdapter[Callback | None] = TypeAdapter(Callback | None)
 _OUTAGE = TypeAdapter(_Outage)
 _ACT = TypeAdapter(_Act)
@@ -61,6 +62,10 @@ class Control:
             web.get("/_control/arrivals", self._arrivals),
             web.get("/_control/callbacks", self._callbacks),
             web.get("/_control/images", self._images),
+            web.get("/_control/braze", self._braze),
+            web.put("/_control/braze/keys", self._set_braze_keys),
+            web.put("/_control/braze/quota", self._set_braze_quota),
+            web.put("/_control/braze/refusals", self._set_refusals),
             web.get("/_control/faults", self._faults),
             web.post("/_control/faults", self._fail),
             web.delete("/_control/faults", self._clear_faults),
@@ -91,6 +96,23 @@ class Control:
     async def _images(self, request: web.Request) -> web.Response:
         found = self._emulation.images.requests(request.query.get("path"))
         return _json([asdict(each) for each in found])
+
+    async def _braze(self, _request: web.Request) -> web.Response:
+        braze = self._emulation.braze
+        requests = [asdict(each) for each in braze.requests]
+        return _json({"users": braze.attributes, "refusals": braze.refusals, "requests": requests})
+
+    async def _set_braze_keys(self, request: web.Request) -> web.Response:
+        self._emulation.braze.keys = await _body(request, _TOKENS)
+        return web.Response(status=204)
+
+    async def _set_braze_quota(self, request: web.Request) -> web.Response:
+        self._emulation.braze.set_quota(await _body(request, _QUOTA))
+        return web.Response(status=204)
+
+    async def _set_refusals(self, request: web.Request) -> web.Response:
+        self._emulation.braze.refusals = await _body(request, _REFUSALS)
+        return web.Response(status=204)
 
     async def _callbacks(self, _request: web.Request) -> web.Response:
         return _json([asdict(each) for each in self._emulation.callbacks()])

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from connector.clock import SystemClock
 from connector.sandbox.emulator.arrivals import Arrival, ArrivalLog
+from connector.sandbox.emulator.braze import Braze
 from connector.sandbox.emulator.campaigns import Campaign
 from connector.sandbox.emulator.faults import Fault, Faults
 from connector.sandbox.emulator.images import ImageHost
 from connector.sandbox.emulator.journey import CallbackMade, Journeys
 from connector.sandbox.emulator.mishaps import Mishap
 from connector.sandbox.emulator.orders import Orders
-from connector.sandbox.emulator.server import Server
+from connector.sandbox.emulator.server import BRAZE, Server
 from connector.sandbox.emulator.viewings import Viewing
 from connector.sandbox.emulator.workspaces import Workspace
 
@@ -43,10 +44,13 @@ class Emulation:
         self._arrivals = ArrivalLog(settings.remembered)
         self._journeys = Journeys(settings, self._clock, self._mishaps, self._viewings)
         self.images = ImageHost(self._clock, settings.remembered)
+        self.braze = Braze(settings.braze, settings.remembered)
 
     def server(self) -> Server:
         """The API's routes over this state."""
-        return Server(self._workspaces, self._faults, self._arrivals, self._journeys, self._clock)
+        return Server(
+            self._workspaces, self._faults, self._arrivals, self._journeys, lambda: self.braze, self._clock
+        )
 
     def fail(self, fault: Fault) -> None:
         """Orders a fault, behind those that are ordered already."""
@@ -143,10 +147,17 @@ class Emulation:
         self._workspaces[workspace].viewer = viewer
 
     def summary(self) -> dict[str, object]:
-        """What happened so far, as JSON can hold it: by workspace, at the token endpoint, and of the journeys of all."""
+        """What happened so far, as JSON can hold it: by workspace, at the token endpoint, at Braze, and of the
+        journeys of all.
+        """
         return {
             "workspaces": {each.id: self._summary_of(each) for each in self._workspaces.values()},
             "token_requests": self._answered(""),
+            "braze": {
+                **self._answered(BRAZE),
+                "users": len(self.braze.attributes),
+                "worst_window": self.braze.window.worst,
+            },
             "journeys": {"under_way": self._journeys.under_way, **self._journeys.tally},
         }
 
@@ -158,6 +169,7 @@ class Emulation:
         self._arrivals.clear()
         self._journeys.forget()
         self.images.reset()
+        self.braze = Braze(self._settings.braze, self._settings.remembered)
         for each in self._settings.workspaces:
             self._workspaces[each.id] = _made(each)
 

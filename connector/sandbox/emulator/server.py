@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from connector.clock import Clock
     from connector.sandbox.emulator.arrivals import ArrivalLog
+    from connector.sandbox.emulator.braze import Braze
     from connector.sandbox.emulator.faults import Faults
     from connector.sandbox.emulator.journey import Journeys
     from connector.sandbox.emulator.workspaces import Workspace
@@ -31,6 +32,9 @@ _HANG_SECONDS = 3600.0
 _DATA = "/v1/{owner:workspaces|projects}/{workspace}/data"
 _RECEIVERS = "/v1/campaigns/{workspace}/receivers/"
 _NO_FAULT = Fault(act="none")
+
+BRAZE = "braze"
+"""The workspace that requests to Braze are filed under."""
 
 
 class Server:
@@ -42,23 +46,26 @@ class Server:
         faults: Faults,
         arrivals: ArrivalLog,
         journeys: Journeys,
+        braze: Callable[[], Braze],
         clock: Clock,
     ) -> None:
         self._workspaces = workspaces
         self._faults = faults
         self._arrivals = arrivals
         self._journeys = journeys
+        self._braze = braze
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """Create and list on the collection, find on an item, under both spellings of the documents; receivers; access
-        tokens.
+        tokens; Braze's users.
         """
         return [
             web.route("*", _DATA, self._take),
             web.route("*", _DATA + "/{item}", self._take),
             web.route("*", _RECEIVERS, self._take),
             web.route("*", "/oauth2/token", self._grant),
+            web.post("/users/track", self._track),
         ]
 
     async def _take(self, request: web.Request) -> web.Response:
@@ -97,6 +104,22 @@ class Server:
 
         return await self._serve(request, self._arrival_of(request), lambda _: None, carry_out)
 
+    async def _track(self, request: web.Request) -> web.Response:
+        """One request to Braze."""
+        arrival, braze = self._arrival_of(request, BRAZE), self._braze()
+        is_within_limit = braze.arrive(arrival.at, arrival.monotonic)
+
+        def note(body: bytes) -> None:
+            arrival.body = kept(body)
+
+        def carry_out(body: bytes) -> Answer:
+            authorization = request.headers.get("Authorization", "")
+            answer = braze.answer(authorization, body, arrival.at, is_within_limit=is_within_limit)
+            arrival.processed = answer.status == 201
+            return answer
+
+        return await self._serve(request, arrival, note, carry_out)
+
     async def _serve(
         self,
         request: web.Request,
@@ -125,13 +148,13 @@ class Server:
         arrival.status, arrival.answered = answer.status, self._clock.monotonic()
         return _response(answer, fault)
 
-    def _arrival_of(self, request: web.Request) -> Arrival:
+    def _arrival_of(self, request: web.Request, workspace: str = "") -> Arrival:
         arrival = Arrival(
             at=self._clock.wall(),
             monotonic=self._clock.monotonic(),
             method=request.method,
             path=request.path_qs,
-            workspace=request.match_info.get("workspace", ""),
+            workspace=request.match_info.get("workspace", workspace),
             id=request.match_info.get("item"),
         )
         self._arrivals.add(arrival)
@@ -188,7 +211,7 @@ def _call(request: web.Request, body: bytes, at: float) -> Call:
 
 
 def _response(answer: Answer, fault: Fault) -> web.Response:
-    headers = {**fault.headers, "Content-Type": answer.content_type}
+    headers = {**answer.headers, **fault.headers, "Content-Type": answer.content_type}
     response = web.Response(status=answer.status, body=answer.body, headers=headers)
     if fault.close:
         response.force_close()

@@ -86,6 +86,17 @@ class WorkspaceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrazeSettings:
+    """A workspace of Braze: any of `keys` opens its `/users/track`. `users` are the ids of those who exist, None: whoever is
+    named. The default quota is the documented one.
+    """
+
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    users: tuple[str, ...] | None = None
+    quota: Quota = Quota(requests=3000, per_seconds=3.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatorSettings:
     """A whole emulator.
 
@@ -95,6 +106,7 @@ class EmulatorSettings:
     """
 
     workspaces: tuple[WorkspaceSettings, ...]
+    braze: BrazeSettings = BrazeSettings()
     host: str = "127.0.0.1"
     port: int = 0
     render_seconds: float = 3.0
