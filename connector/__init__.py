@@ -16,6 +16,11 @@ One video that does not come:
 
     kafka.follower → videos.facts → videos.ledger → videos.watch → videos.reconciler → seen.client → SEEN → published
 
+One video on its way to Braze:
+
+    kafka.source → delivery.pump → export.attributes → delivery.dispatch → delivery.request → export.destination
+        → braze.client → http.client → Braze → braze.track → delivery.delivery → delivery.settle
+
 Begin with `workspace`, which wires all of that for one workspace; `app` runs many of them; `types` has the values that
 pass between the layers, and `errors` what can be raised. Imports go down only: the layers are in pyproject.toml, and
 `make lint` holds them.

@@ -169,6 +169,14 @@ def viewer_message(workspace: str, event: ViewerEvent) -> Message:
     return Message(key=None if known_id is None else known_id.encode(), value=event.raw, headers=attributes)
 
 
+def event_attributes(headers: Headers, workspace: str) -> dict[str, bytes]:
+    """The CloudEvents attributes of an event that `workspace` published, by the names of their headers; none of an event of
+    another one in the same topic, and of what no connector has written.
+    """
+    found = {name: value for name, value in headers if name.startswith("ce_") and value is not None}
+    return found if found.get("ce_source") == _source(workspace) else {}
+
+
 def video_event_id(workspace: str, video: VideoReady) -> str:
     """A UUIDv5 of workspace, campaign, id and the video's link: player_url, else landing_page_url, else none.
 
@@ -192,6 +200,10 @@ def _uuid5(*parts: str | None) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def _source(workspace: str) -> bytes:
+    return f"/workspaces/{workspace}".encode()
+
+
 def _attributes(
     event_type: str, workspace: str, event_id: str, subject: str | None, happened_at: float
 ) -> Headers:
@@ -199,7 +211,7 @@ def _attributes(
     required: Headers = (
         ("ce_specversion", b"1.0"),
         ("ce_type", event_type.encode()),
-        ("ce_source", f"/workspaces/{workspace}".encode()),
+        ("ce_source", _source(workspace)),
         ("ce_id", event_id.encode()),
         ("ce_time", moment(happened_at).isoformat().replace("+00:00", "Z").encode()),
         ("content-type", b"application/json"),

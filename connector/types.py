@@ -20,6 +20,7 @@ class Reason(StrEnum):
     CREATED = "created"
     FOUND = "found"
     ALREADY_EXISTS = "already_exists"
+    QUEUED = "queued"
     # rejected before a request was spent
     TOMBSTONE = "tombstone"
     EMPTY_RECORD = "empty_record"
@@ -41,10 +42,12 @@ class Reason(StrEnum):
     BAD_PHONE = "bad_phone"
     BAD_EMAIL = "bad_email"
     REQUEST_TOO_LARGE = "request_too_large"
-    # rejected by SEEN
+    NO_ATTRIBUTES = "no_attributes"
+    # rejected by SEEN, or by Braze
     BAD_REQUEST = "bad_request"
     INVALID_REQUEST = "invalid_request"
     REFUSED_BY_SEEN = "refused_by_seen"
+    REFUSED_BY_BRAZE = "refused_by_braze"
     REFUSED_ALONE = "refused_alone"
     # to be retried
     OVER_QUOTA = "over_quota"
@@ -72,6 +75,7 @@ class Reason(StrEnum):
     TOO_OLD = "too_old"
     # skipped
     FILTERED = "filtered"
+    OTHER_EVENT = "other_event"
     SUPERSEDED = "superseded"
     # callbacks
     CALLBACK_NOT_JSON = "callback_not_json"

@@ -35,8 +35,10 @@ def with_string_id(properties: dict[str, Any]) -> dict[str, Any] | Unsendable:
     return {**properties, "id": value}
 
 
-def encode(properties: Mapping[str, Any], max_bytes: int) -> bytes | Unsendable:
-    """The JSON object for SEEN in UTF-8; `max_bytes` bounds its size."""
+def encode(
+    properties: Mapping[str, Any], max_bytes: int, limit: str = "seen.max_request_bytes"
+) -> bytes | Unsendable:
+    """The JSON object in UTF-8; `max_bytes` bounds its size, and people know that bound as `limit`."""
     for name in properties:
         if not name or len(name) > _LONGEST_NAME or not name.isprintable():
             detail = f"{name[:40]!r} is no name for a property: 1 to {_LONGEST_NAME} printable characters are"
@@ -50,7 +52,7 @@ def encode(properties: Mapping[str, Any], max_bytes: int) -> bytes | Unsendable:
             Reason.NUMBER_OUT_OF_RANGE, "a mapped number is NaN or infinite: JSON has no such numbers"
         )
     if len(body) > max_bytes:
-        detail = f"the request would have {len(body)} bytes, seen.max_request_bytes is {max_bytes}"
+        detail = f"the request would have {len(body)} bytes, {limit} is {max_bytes}"
         return Unsendable(Reason.REQUEST_TOO_LARGE, detail)
     return body
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connector.published import OUTCOME_TYPES, VIDEO_OVERDUE, VIDEO_READY
+from connector.published import OUTCOME_TYPES, VIDEO_OVERDUE, VIDEO_READY, event_attributes
 from connector.types import OutcomeKind
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def fact_of(record: Record, workspace: str) -> Fact | None:
     """What `record` says of `workspace`; None if that is nothing: of another type, of another workspace in the same topic,
     without an id, or not written by a connector at all. Never raises.
     """
-    headers = {name: value for name, value in record.headers if name.startswith("ce_") and value is not None}
-    if headers.get("ce_source") != f"/workspaces/{workspace}".encode():
-        return None
+    headers = event_attributes(record.headers, workspace)
     try:
         video_id = headers["ce_subject"].decode()
         at = _seconds(headers["ce_time"].decode())

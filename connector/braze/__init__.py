@@ -1,0 +1,1 @@
+"""Braze's REST API: `POST /users/track`, and what its answers mean."""
