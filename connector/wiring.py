@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import jmespath
 
+from connector.braze.client import MAX_REQUEST_BYTES, BrazeClient, BrazeEndpoint
 from connector.config.values import host_and_port
 from connector.delivery.backoff import Backoff
 from connector.delivery.batch import BatchLimits
 from connector.delivery.delivery import DeliveryPolicy
+from connector.export.attributes import Attributes
+from connector.export.destination import TrackDestination, room_in
 from connector.inbound.auth import BasicAuth, NoAuth, TokenAuth
 from connector.inbound.grants import Client
 from connector.inbound.jwks import IssuerAuth, IssuerKeys, expected_of_issuer
@@ -81,11 +84,7 @@ def source_settings(
     workspace: model.WorkspaceConfig, kafka: model.KafkaConfig, member: Member
 ) -> SourceSettings:
     """The consumer group of a workspace, and where each of its topics begins."""
-    starts = {
-        topic: each.start.timestamp() if isinstance(each.start, datetime) else each.start
-        for each in workspace.sources
-        for topic in each.topics
-    }
+    starts = {topic: _start(each.start) for each in workspace.sources for topic in each.topics}
     return SourceSettings(workspace.group_id, starts, kafka.session_timeout_seconds, member)
 
 
@@ -211,6 +210,60 @@ def ledger(workspace: model.WorkspaceConfig) -> LedgerLimits:
     return LedgerLimits(videos.overdue_after_seconds, videos.give_up_after_seconds, videos.max_pending)
 
 
+def braze_client(
+    workspace: model.WorkspaceConfig, out: model.BrazeOut, clock: Clock, redactor: Redactor
+) -> BrazeClient:
+    """What makes the requests to Braze."""
+    endpoint = BrazeEndpoint(out.base_url, out.timeout_seconds, workspace.delivery.max_in_flight)
+    return BrazeClient(endpoint, out.auth.bearer_token.reveal, clock, redactor.clean)
+
+
+def braze_destination(out: model.BrazeOut, client: BrazeClient, redactor: Redactor) -> TrackDestination:
+    """Where the workspace's videos go."""
+    limits = BatchLimits(out.batch.max_items, _room_of(out), out.batch.max_wait_seconds)
+    return TrackDestination(client, limits, redactor.clean)
+
+
+def braze_readers(workspace: model.WorkspaceConfig, out: model.BrazeOut) -> dict[str, Attributes]:
+    """For the videos topic, what becomes of its records at Braze."""
+    reader = Attributes(
+        workspace=workspace.name,
+        identifier=out.identifier,
+        user_id=jmespath.compile(out.user_id),
+        attributes=_compiled(out.attributes) or (),
+        update_existing_only=out.update_existing_only,
+        max_bytes=_room_of(out),
+    )
+    return {workspace.topics.videos: reader}
+
+
+def braze_source_settings(
+    workspace: model.WorkspaceConfig, out: model.BrazeOut, kafka: model.KafkaConfig, member: Member
+) -> SourceSettings:
+    """The consumer group that reads the videos for Braze, and where the topic begins."""
+    starts = {workspace.topics.videos: _start(out.start)}
+    return SourceSettings(out.group_id, starts, kafka.session_timeout_seconds, member)
+
+
+def braze_quota(out: model.BrazeOut) -> QuotaLimits:
+    """How many requests to Braze a window may have."""
+    return QuotaLimits(out.quota.requests, out.quota.per_seconds, out.quota.grace_seconds)
+
+
+def braze_policy(out: model.BrazeOut) -> DeliveryPolicy:
+    """How long and how often a video is tried. One in doubt is sent again: the same values, so it cannot do harm. Of the
+    videos of one user that wait, only the last is written.
+    """
+    return DeliveryPolicy(
+        backoff=backoff(out.backoff),
+        give_up_after_seconds=out.give_up_after_seconds,
+        ttl_seconds=None,
+        look_up_in_doubt=False,
+        look_up_after_seconds=out.timeout_seconds,
+        latest_only=True,
+    )
+
+
 class CallbackAuthenticator:
     """A static secret, or none. Secrets are revealed at each call, so a rotated file needs no restart."""
 
@@ -282,6 +335,14 @@ def _mapping(source: model.SourceConfig, workspace: model.WorkspaceConfig) -> Ma
         max_request_bytes=seen.max_request_bytes,
         fetch_images=source.images is not None and source.images.check == "fetch",
     )
+
+
+def _start(start: datetime | str) -> float | str:
+    return start.timestamp() if isinstance(start, datetime) else start
+
+
+def _room_of(out: model.BrazeOut) -> int:
+    return room_in(MAX_REQUEST_BYTES, out.batch.max_items)
 
 
 def _compiled(paths: Headers[str, str] | None) -> tuple[tuple[str, ParsedResult], ...] | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from connector.config.braze import BrazeBatch, BrazeOut, BrazeQuota
 from connector.config.images import ImagesConfig
 from connector.config.kafka import KafkaConfig, NewTopics
 from connector.config.secrets import Redactor, Secret
@@ -19,7 +20,6 @@ from connector.config.values import Count, Network, NonNegativeSeconds, Port, Se
 from connector.config.workspace import (
     BasicCredential,
     BrazeIn,
-    BrazeOut,
     CallbackAuth,
     CallbackConfig,
     CallbackFields,
@@ -41,8 +41,10 @@ __all__ = [
     "Backoff",
     "BasicCredential",
     "Batch",
+    "BrazeBatch",
     "BrazeIn",
     "BrazeOut",
+    "BrazeQuota",
     "CallbackAuth",
     "CallbackConfig",
     "CallbackFields",

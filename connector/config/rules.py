@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from connector.config.braze import BrazeOut
     from connector.config.document import Location
     from connector.config.model import ConnectorConfig, KafkaConfig, ListenerConfig, WorkspaceConfig
     from connector.config.seen import Backoff, SeenConfig
@@ -29,8 +30,8 @@ PLACES_BESIDE_CALLS = 128
 DESCRIPTORS_OF_THE_PROCESS = 64
 """Open files beside connections: the program's own, ports, the spool, probes, those that are just being closed."""
 
-DESCRIPTORS_OF_A_WORKSPACE = 32
-"""Connections to Kafka: four clients, each with one to every broker that it needs, and one to a coordinator."""
+DESCRIPTORS_OF_A_CLIENT = 8
+"""Connections to Kafka: one to every broker that a client needs, and one to a coordinator."""
 
 
 class Mistake(NamedTuple):
@@ -52,6 +53,7 @@ class Clash(NamedTuple):
 
 _RECEIVERS_ONLY = ("campaign_slug", "batch", "delivery_by_seen", "already_exists")
 _DATA_ONLY = ("workspace_id",)
+_OF_BRAZE = ("braze_id", "external_id", "user_alias", "_update_existing_only")
 _RECEIVER = ("first_name", "last_name", "email", "phone", "customer_id", "extra_args")
 
 
@@ -83,13 +85,16 @@ def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
         yield Mistake(("viewers",), "has no effect without topics.viewers")
     if workspace.videos.give_up_after_seconds <= workspace.videos.overdue_after_seconds:
         yield Mistake(("videos", "give_up_after_seconds"), "must be more than videos.overdue_after_seconds")
+    if workspace.braze_out is not None:
+        yield from _braze_out(workspace.braze_out, workspace.group_id)
 
 
 def workspace_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
     """What works and is probably not meant."""
     seen, delivery = workspace.seen, workspace.delivery
-    if seen.base_url.startswith("http:") and not _is_loopback(seen.base_url):
-        yield Mistake(("seen", "base_url"), "is plain http: the token crosses the network in the clear")
+    yield from _in_the_clear(("seen", "base_url"), seen.base_url)
+    if workspace.braze_out is not None:
+        yield from _in_the_clear(("braze_out", "base_url"), workspace.braze_out.base_url)
     needed = seen.quota.requests / seen.quota.per_seconds * EXPECTED_ROUND_TRIP_SECONDS
     if delivery.max_in_flight < needed:
         because = f"answers that take {EXPECTED_ROUND_TRIP_SECONDS:g} s leave a part of the quota unused"
@@ -118,7 +123,7 @@ def connector_warnings(
             ("listener", "max_connections"), f"{because}: they get in each other's way below {least}"
         )
     needed = listener.max_connections + DESCRIPTORS_OF_THE_PROCESS
-    needed += sum(DESCRIPTORS_OF_A_WORKSPACE + each.delivery.max_in_flight for each in workspaces)
+    needed += sum(map(_descriptors, workspaces))
     if descriptors < needed:
         message = f"a process may open {descriptors} files here (ulimit -n), and may need {needed}"
         yield Mistake(("listener", "max_connections"), message)
@@ -135,6 +140,13 @@ def clashes(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
     """Rules between workspaces, and between the topics of one."""
     yield from _same_identity(workspaces)
     yield from _same_topic(workspaces)
+
+
+def _descriptors(workspace: WorkspaceConfig) -> int:
+    """Connections of a workspace: four clients of Kafka and those to SEEN; one more and those to Braze, where it exports."""
+    of_seen = 4 * DESCRIPTORS_OF_A_CLIENT + workspace.delivery.max_in_flight
+    of_braze = DESCRIPTORS_OF_A_CLIENT + workspace.delivery.max_in_flight
+    return of_seen + (0 if workspace.braze_out is None else of_braze)
 
 
 def _spool(listener: ListenerConfig, workspaces: int) -> Iterator[Mistake]:
@@ -225,6 +237,24 @@ def _callback_auth(auth: CallbackAuth) -> Iterator[Mistake]:
         yield Mistake(("callback", "auth", "header"), "has no effect without token")
 
 
+def _braze_out(out: BrazeOut, group_id: str) -> Iterator[Mistake]:
+    if out.group_id == group_id:
+        message = "must differ from the workspace's group_id: two kinds of readers cannot be one group"
+        yield Mistake(("braze_out", "group_id"), message)
+    for name in out.attributes:
+        if name in _OF_BRAZE:
+            yield Mistake(
+                ("braze_out", "attributes", name), "says at Braze who the user is, and is no attribute"
+            )
+    yield from _backoff(("braze_out", "backoff"), out.backoff)
+    yield from _backoff(("braze_out", "probe"), out.probe)
+
+
+def _in_the_clear(location: Location, url: str) -> Iterator[Mistake]:
+    if url.startswith("http:") and not _is_loopback(url):
+        yield Mistake(location, "is plain http: the token crosses the network in the clear")
+
+
 def _backoff(location: Location, backoff: Backoff) -> Iterator[Mistake]:
     if backoff.max_seconds < backoff.initial_seconds:
         yield Mistake((*location, "max_seconds"), "must be at least initial_seconds")
@@ -235,7 +265,7 @@ def _same_identity(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
     for index, workspace in enumerate(workspaces):
         for identity, location, message in _identities(workspace):
             earlier, there = first.setdefault(identity, (index, location))
-            consequence = location == ("group_id",) and workspaces[earlier].name == workspace.name
+            consequence = location[-1] == "group_id" and workspaces[earlier].name == workspace.name
             if earlier != index and not consequence:
                 yield Clash(index, location, message, earlier, there)
 
@@ -244,6 +274,8 @@ def _identities(workspace: WorkspaceConfig) -> Iterator[tuple[object, Location, 
     seen = workspace.seen
     yield ("name", workspace.name), ("name",), "is already taken by"
     yield ("group", workspace.group_id), ("group_id",), "is already taken by"
+    if workspace.braze_out is not None:
+        yield ("group", workspace.braze_out.group_id), ("braze_out", "group_id"), "is already taken by"
     target = "workspace_id" if seen.api == "data" else "campaign_slug"
     if getattr(seen, target) is not None:
         quota = ("quota", _origin(seen.base_url), target, getattr(seen, target))

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from connector.config.braze import BrazeOut
 from connector.config.seen import Backoff, SeenConfig
 from connector.config.settings import Listed, RotatingSecrets, SecretText, Settings
 from connector.config.values import (
@@ -20,7 +21,6 @@ from connector.config.values import (
     Start,
     Text,
     TopicName,
-    Url,
     Username,
     WorkspaceName,
 )
@@ -181,20 +181,6 @@ class BrazeIn(Settings):
     topic: TopicName
 
 
-class BrazeOutAuth(Settings):
-    """The REST key of Braze."""
-
-    bearer_token: SecretText
-
-
-class BrazeOut(Settings):
-    """Writes videos back to Braze as attributes of its users: an attribute's name, and the field of the video."""
-
-    base_url: Url
-    auth: BrazeOutAuth
-    attributes: Annotated[dict[PropertyName, Jmespath], NotEmpty]
-
-
 class WorkspaceConfig(Settings):
     """One workspace file. `group_id` and `topics` default to names made of `name`."""
 
@@ -214,6 +200,13 @@ class WorkspaceConfig(Settings):
     @classmethod
     def _default_group_id(cls, value: Any, info: ValidationInfo) -> Any:
         return f"seen-connector-{_name(info)}" if value in ("", None) else value
+
+    @field_validator("braze_out", mode="before")
+    @classmethod
+    def _default_group_of_braze(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, dict) or value.get("group_id") not in ("", None):
+            return value
+        return value | {"group_id": f"{info.data.get('group_id', 'unnamed')}-braze"}
 
     @field_validator("callback", mode="before")
     @classmethod
