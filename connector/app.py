@@ -27,7 +27,7 @@ from connector.inbound.peers import Peers
 from connector.inbound.spool import Spool
 from connector.kafka.assignor import Member
 from connector.metrics import Metrics
-from connector.workspace import Surroundings, Workspace
+from connector.workspace import Export, Surroundings, Workspace
 
 if TYPE_CHECKING:
     from connector.config.model import Config, ListenerConfig
@@ -53,12 +53,15 @@ class App:
         self._clock = SystemClock()
         self._metrics = Metrics(VERSION)
         # A new id at each start: what an earlier process left behind is a predecessor's.
-        member = Member(uuid.uuid4().hex, tuple(each.group_id for each in config.workspaces))
+        member = Member(uuid.uuid4().hex, _groups(config))
         self._spool = _spool(config, self._clock)
         around = Surroundings(
             self._config, self._clock, self._metrics, redactor, VERSION, member, self._spool
         )
         self._workspaces = [Workspace(each, around) for each in config.workspaces]
+        self._exports = [
+            Export(each, each.braze_out, around) for each in config.workspaces if each.braze_out is not None
+        ]
         self._deadline: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
         listener, admin = self._config.listener, self._config.admin
@@ -90,7 +93,7 @@ class App:
             async with asyncio.TaskGroup() as group:
                 self._tasks = [
                     group.create_task(self._supervise(each, stop), name=each.name)
-                    for each in self._workspaces
+                    for each in self._supervised
                 ]
                 drains = [
                     group.create_task(each.callbacks.drain_spool(), name=f"{each.name}: drain of the spool")
@@ -109,17 +112,21 @@ class App:
             await self._admin.stop()
         log.info("stopped")
 
+    @property
+    def _supervised(self) -> list[Workspace | Export]:
+        return [*self._workspaces, *self._exports]
+
     # What the admin port tells: connector.admin.Reported
 
     def alive(self) -> bool:
-        """Whether every workspace still has its supervisor."""
+        """Whether every workspace and every export still has its supervisor."""
         return not any(task.done() for task in self._tasks) or self._deadline is not None
 
     def unready(self) -> dict[str, str]:
-        """Workspace → why it is not well."""
+        """Workspace, or export → why it is not well."""
         if self._deadline is not None:
-            return {workspace.name: "stopping" for workspace in self._workspaces}
-        reasons = {workspace.name: workspace.unready() for workspace in self._workspaces}
+            return {each.name: "stopping" for each in self._supervised}
+        reasons = {each.name: each.unready() for each in self._supervised}
         return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def spool_unready(self) -> str | None:
@@ -146,18 +153,19 @@ class App:
         """The state of everything."""
         return {
             "version": VERSION,
-            "workspaces": {workspace.name: workspace.status() for workspace in self._workspaces},
+            "workspaces": {each.name: each.status() for each in self._workspaces},
+            "exports": {each.name: each.status() for each in self._exports},
         }
 
     def exposition(self) -> bytes:
         """All metrics, the sampled ones as they are now."""
-        for workspace in self._workspaces:
-            workspace.status()
+        for each in self._supervised:
+            each.status()
         return self._metrics.exposition()
 
     # Life
 
-    async def _supervise(self, workspace: Workspace, stop: asyncio.Event) -> None:
+    async def _supervise(self, workspace: Workspace | Export, stop: asyncio.Event) -> None:
         deaths = 0
         while not stop.is_set():
             started_at = self._clock.monotonic()
@@ -169,7 +177,7 @@ class App:
                 self._note_death(workspace, error)
                 await wait_for_event(stop, _RESTARTS.ceiling(deaths) * random.uniform(0.5, 1.0))
 
-    def _note_death(self, workspace: Workspace, error: Exception) -> None:
+    def _note_death(self, workspace: Workspace | Export, error: Exception) -> None:
         self._metrics.workspace(workspace.name).restarts.inc()
         cause = _first_cause(error)
         if isinstance(cause, ConnectorError):
@@ -206,6 +214,12 @@ class App:
             for task in late:
                 log.error("workspace_cancelled", workspace=task.get_name())
                 task.cancel()
+
+
+def _groups(config: Config) -> tuple[str, ...]:
+    """The consumer groups of a replica."""
+    exports = (each.braze_out.group_id for each in config.workspaces if each.braze_out is not None)
+    return (*(each.group_id for each in config.workspaces), *exports)
 
 
 def _spool(config: Config, clock: SystemClock) -> Spool | None:

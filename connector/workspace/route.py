@@ -15,7 +15,7 @@ from connector.delivery.settle import Origin
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from connector.config.model import WorkspaceConfig
+    from connector.config.model import BrazeOut, WorkspaceConfig
     from connector.delivery.backoff import Backoff
     from connector.delivery.delivery import DeliveryPolicy
     from connector.delivery.preparing import Preparation
@@ -62,6 +62,22 @@ def to_seen(config: WorkspaceConfig, around: Surroundings) -> Route:
         max_in_flight=config.delivery.max_in_flight,
         origin=Origin(config.name, around.version, topics.outcomes, topics.dead_letters),
         preparation=wiring.preparation(config, around.config.images, around.clock, metrics),
+    )
+
+
+def to_braze(config: WorkspaceConfig, out: BrazeOut, around: Surroundings) -> Route:
+    """A workspace's videos, to Braze. Nobody waits for their outcomes, so only dead letters tell of them."""
+    return Route(
+        name=f"{config.name}/braze",
+        source=wiring.braze_source_settings(config, out, around.config.kafka, around.member),
+        readers=wiring.braze_readers(config, out),
+        quota=wiring.braze_quota(out),
+        timeout_seconds=out.timeout_seconds,
+        policy=wiring.braze_policy(out),
+        probe=wiring.backoff(out.probe),
+        bounds=_bounds(config),
+        max_in_flight=config.delivery.max_in_flight,
+        origin=Origin(config.name, around.version, None, config.topics.dead_letters),
     )
 
 
