@@ -18,7 +18,6 @@ CONNECTOR: dict[str, str | None] = {}
 WORKSPACE: dict[str, str | None] = {
     "topics.replay": None,
     "braze_in": None,
-    "braze_out": None,
 }
 """Rows of a workspace file."""
 
