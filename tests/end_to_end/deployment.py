@@ -76,6 +76,7 @@ class Deployment:
         if "viewers" in sections:
             settings["viewers"] = sections["viewers"]
             settings["topics"]["viewers"] = self.topic("viewers", name)
+        settings |= {each: sections[each] for each in ("braze_out",) if each in sections}
         folder = self.directory / "workspaces"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.yaml").write_bytes(orjson.dumps(settings))  # JSON is YAML 1.2
@@ -168,8 +169,9 @@ class Deployment:
             return answer.status, await answer.read()
 
     async def status(self, workspace: str = "acme") -> dict[str, Any]:
-        """The figures of a workspace."""
-        found: dict[str, Any] = orjson.loads((await self.get("/status"))[1])["workspaces"][workspace]
+        """The figures of a workspace, or of an export."""
+        status = orjson.loads((await self.get("/status"))[1])
+        found: dict[str, Any] = (status["workspaces"] | status["exports"])[workspace]
         return found
 
     def assignments(self, workspace: str = "acme") -> list[float]:
