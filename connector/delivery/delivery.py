@@ -4,7 +4,8 @@ Rules:
  1. Accepted and Reject end the delivery. Everything else leads to another try.
  2. In doubt, the next try is a look-up, no sooner than the request's own time limit after the attempt ended: until then
     a request that is still under way may land. A look-up that finds nothing leads to a new request.
-    Where nothing can be looked up it is sent again, and an answer that it already exists is as good as accepted.
+    Where nothing can be looked up it is sent again, and an answer that it already exists is as good as accepted; a 5xx is
+    a doubt there, too.
  3. A Reject that follows a doubt may be the answer to our own repeat: it is looked up before it counts.
  4. The event's own failures back off with full jitter, and expire it in the end; what says that SEEN is down, or that
     the workspace is refused, is not the event's failure: it suspends the workspace and costs the event nothing.
@@ -12,7 +13,9 @@ Rules:
     own failure, and says nothing of the workspace. Without such an event since its last try it may be the workspace's.
  6. So is a 403 where fewer than three keys are refused: nothing else may be there that could be accepted. But a 401, an
     unknown workspace and a redirect say nothing of one event.
- 7. Time in which the workspace was suspended counts for an event that was judged alone often: with two others like it, it
+ 7. Where a batch fails, one of its events may be at fault: half as many go together the next time, and none of them is given
+    up but by a try of its own.
+ 8. Time in which the workspace was suspended counts for an event that was judged alone often: with two others like it, it
     may be what suspends the workspace.
 """
 
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
 
 
 _OFTEN = 3
-_OF_ONE = frozenset({Reason.SERVER_ERROR, Reason.BATCH_REFUSED})
-_NO_FAILURE = frozenset({Reason.OVER_QUOTA, Reason.LEASE_LOST, Reason.OTHERS_REFUSED, Reason.BATCH_REFUSED})
+_NO_FAILURE = frozenset({Reason.OVER_QUOTA, Reason.LEASE_LOST, Reason.OTHERS_REFUSED})
+_MAY_BE_TAKEN = frozenset({Reason.SERVER_ERROR, Reason.UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,14 @@ class Attempt:
     """When a try was sent and when it ended (monotonic seconds), and a `chance` in [0, 1) for the jitter.
 
     `tells`: a failure says something of SEEN. Not where the time that passed may not have passed for us, too: then the
-    silence may be our own; and of a batch only the first event tells, for it failed once.
+    silence may be our own; and of a batch only the first event tells, for it failed once. `items` are in the batch.
     """
 
     sent_at: float
     ended_at: float
     chance: float
     tells: bool = True
+    items: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +171,6 @@ class Delivery:
         detail = f"the event is {age:.0f} s old, ttl_seconds is {policy.ttl_seconds:g}"
         return self._outcome(OutcomeKind.EXPIRED, Reject(reason=Reason.TOO_OLD, detail=detail))
 
-    def halve(self, batch: int, finding: Verdict | Sighting) -> None:
-        """Has fewer go with it, where its batch of so many failed in a way that one of them may be to blame for."""
-        one_may_be_at_fault = isinstance(finding, InDoubt) or finding.reason in _OF_ONE
-        if one_may_be_at_fault:
-            self.most_together = max(1, batch // 2)
-
     @property
     def may_leave(self) -> bool:
         """Whether a successor would know that it may have left."""
@@ -184,6 +182,8 @@ class Delivery:
         """What `finding` leads to. Tells `suspension` what it says of the workspace."""
         if not isinstance(finding, Suspend):
             self._forbidden_since = None
+        if not policy.look_up_in_doubt:
+            self._was_in_doubt = self._was_in_doubt or _may_be_taken(finding)
         step = self._after(finding, attempt, suspension, policy)
         is_in_doubt = self._in_doubt or (self._was_in_doubt and not policy.look_up_in_doubt)
         if isinstance(step, Again) and not is_in_doubt:
@@ -209,6 +209,9 @@ class Delivery:
             case Retry(outage=True) if finding.unsent or not self._alone(suspension):
                 self._failed_at = attempt.ended_at
                 suspension.suspend(Reason.OUTAGE, finding.detail, attempt.ended_at)
+                return Again(attempt.ended_at)
+            case Retry(reason=Reason.BATCH_REFUSED):
+                self._go_with_fewer(attempt)
                 return Again(attempt.ended_at)
             case Retry(reason=reason) if reason in _NO_FAILURE:
                 return Again(attempt.ended_at)
@@ -253,28 +256,42 @@ class Delivery:
         policy: DeliveryPolicy,
     ) -> Step:
         now = attempt.ended_at
-        suspended = suspension.suspended_seconds(now)
         if self._failing_since is None:
-            self._failing_since, self._suspended_before = attempt.sent_at, suspended
+            self._failing_since = attempt.sent_at
+            self._suspended_before = suspension.suspended_seconds(now)
         self._failures += 1
         if self._alone(suspension):
             self._times_alone += 1
         elif attempt.tells:
             suspension.failed(self.order_key, finding.detail, now)
         self._failed_at = now
-        failing = now - self._failing_since
-        if self._times_alone < _OFTEN:
-            failing -= suspended - self._suspended_before
-        if failing >= policy.give_up_after_seconds:
-            return self._give_up(finding, failing)
-        seconds = now - self._failing_since
-        is_plain = finding.reason is Reason.SERVER_ERROR and seconds >= policy.give_up_after_seconds
-        if is_plain and suspension.gives_one_up(now, policy.give_up_after_seconds):
+        if attempt.items > 1:
+            self._go_with_fewer(attempt)
+        elif (seconds := self._too_long(finding, suspension, policy, now)) is not None:
             return self._give_up(finding, seconds)
         if isinstance(finding, InDoubt) and policy.look_up_in_doubt and not self._in_doubt:
             return self._look_up(attempt, policy)
-        self._was_in_doubt = self._was_in_doubt or isinstance(finding, InDoubt)
         return Again(now + policy.backoff.delay(self._failures, attempt.chance))
+
+    def _too_long(
+        self,
+        finding: Retry | InDoubt | Suspend,
+        suspension: Suspension,
+        policy: DeliveryPolicy,
+        now: float,
+    ) -> float | None:
+        """How long it has been failing, if that is long enough to give it up."""
+        seconds = failing = now - (now if self._failing_since is None else self._failing_since)
+        if self._times_alone < _OFTEN:
+            failing -= suspension.suspended_seconds(now) - self._suspended_before
+        if failing >= policy.give_up_after_seconds:
+            return failing
+        is_plain = finding.reason is Reason.SERVER_ERROR and seconds >= policy.give_up_after_seconds
+        return seconds if is_plain and suspension.gives_one_up(now, policy.give_up_after_seconds) else None
+
+    def _go_with_fewer(self, attempt: Attempt) -> None:
+        """Any event of the batch may be the one at fault: halves find it, and the others arrive meanwhile."""
+        self.most_together = max(1, attempt.items // 2)
 
     def _give_up(self, finding: Retry | InDoubt | Suspend, seconds: float) -> Outcome:
         refused = isinstance(finding, Suspend)
@@ -301,3 +318,9 @@ class Delivery:
             first_attempt_at=self.first_attempt_at,
             last_attempt_at=self.last_attempt_at,
         )
+
+
+def _may_be_taken(finding: Verdict | Sighting) -> bool:
+    """Whether SEEN may have carried out what it did not answer, or answered with a failure of its own."""
+    failed = isinstance(finding, Retry) and finding.reason in _MAY_BE_TAKEN and not finding.unsent
+    return failed or isinstance(finding, InDoubt)

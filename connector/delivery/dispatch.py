@@ -158,25 +158,32 @@ class Dispatcher:
         self._halted = False
         self._wake.set()
 
-    def _due(self) -> float | None:
+    def _possible(self) -> float | None:
         """When something may leave, in monotonic seconds; None if something must happen first."""
         time = self._turns.next_time()
         busy = self.in_flight >= self._path.max_in_flight
         if time is None or self._halted or busy or not self._may_leave():
             return None
         if self._path.suspension.state is None:
-            return max(time, self._turns.gathered_at(self._path.quota))
+            return time
         return None if self._probing else max(time, self._path.suspension.next_probe)
+
+    def _due(self) -> float | None:
+        """When something is to leave: a batch gathers first, a probe does not."""
+        time = self._possible()
+        if time is None or self._path.suspension.state is not None:
+            return time
+        return max(time, self._turns.gathered_at(self._path.quota))
 
     async def _until_due(self) -> None:
         while True:
             self._wake.clear()
             now = self._clock.monotonic()
             self._turns.look(now)
-            due = self._due()
-            if due is not None and due <= now:
+            possible = self._possible()
+            if possible is not None and possible <= now:
                 self._turns.set_aside(now)
-                due = self._due()
+            due = self._due()
             if due is not None and due <= now:
                 return
             look_seconds = _LOOK_SECONDS if self._turns.gathers else math.inf
@@ -188,8 +195,9 @@ class Dispatcher:
 
     def _take(self, *, probe: bool) -> list[Delivery]:
         now = self._clock.monotonic()
-        due = self._due()
-        if due is None or due > now:
+        # A batch that was to leave has gathered. The slot that it has now is used, too: it would gather for longer.
+        possible = self._possible()
+        if possible is None or possible > now:
             return []
         return self._turns.take(now, self._clock.wall(), 1 if probe else math.inf)
 
@@ -252,11 +260,16 @@ class Dispatcher:
                 self._return(delivery, step, lanes)
             else:
                 ended.append((delivery, step))
-        # All at once: one after the other, they would keep a batch's lanes for long.
-        for delivery, outcome in ended[1:]:
-            self._end(delivery, outcome, lanes)
+        # All at once: one after the other, they would keep a batch's lanes for long. And this ends with the last of them: a
+        # drain waits for what was on the wire when it began.
+        others = [
+            self._start(self._settle(delivery, outcome, lanes), f"settle {delivery.event.record.origin}")
+            for delivery, outcome in ended[1:]
+        ]
         for delivery, outcome in ended[:1]:
             await self._settle(delivery, outcome, lanes)
+        if others:
+            await asyncio.wait(others)
 
     def _return(self, delivery: Delivery, step: Again, lanes: Lanes[Delivery]) -> None:
         if step.first:

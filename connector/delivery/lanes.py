@@ -84,7 +84,7 @@ class Lanes(Generic[Item]):
         return self._again if self._again and (self._again_is_next or not self._ready) else self._ready
 
     def put_back(self, item: Item, until: float) -> None:
-        """Returns a taken head to its lane: it can be taken again at `until`, and its lane waits for it."""
+        """Returns a taken head to its lane: it can be taken again at `until`, 0.0 for at once, and its lane waits for it."""
         self._wait(item, until, self._again)
 
     def put_last(self, item: Item, until: float) -> None:
@@ -92,6 +92,9 @@ class Lanes(Generic[Item]):
         self._wait(item, until, self._ready)
 
     def _wait(self, item: Item, until: float, queue: deque[Item]) -> None:
+        if until <= 0.0:
+            queue.append(item)
+            return
         self._sequence += 1
         heapq.heappush(self._waiting, (until, self._sequence, item, queue))
 

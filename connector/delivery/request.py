@@ -190,7 +190,8 @@ class Requests:
         findings = await self._ask(batch, slot, probe=probe)
         ended_at = self._clock.monotonic()
         # Who stood still, or is cut off from Kafka, has lost the lease: what timed out meanwhile is not SEEN's fault.
-        first = Attempt(sent_at, ended_at, self._chance(), self._path.lease.holds(ended_at))
+        tells = self._path.lease.holds(ended_at)
+        first = Attempt(sent_at, ended_at, self._chance(), tells, len(batch))
         others = replace(first, tells=False)
         self._metrics.attempt_seconds.observe(ended_at - sent_at)
         asked_for = next((finding for finding in findings if isinstance(finding, Retry)), None)
@@ -199,8 +200,6 @@ class Requests:
         steps: list[Step] = []
         for delivery, finding in zip(batch, findings, strict=True):
             steps.append(self._step(delivery, finding, others if steps else first))
-            if len(batch) > 1:
-                delivery.halve(len(batch), finding)
         if probe:
             self._probed(findings, ended_at)
         return steps

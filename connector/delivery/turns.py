@@ -1,8 +1,10 @@
 """Whose turn it is: which events leave next, and which of them together. Times are the caller's monotonic seconds.
 
 Rules:
- 1. A batch has heads of lanes only, so never two events of one key. A look-up and a probe are alone.
- 2. It leaves when it is full, or has gathered for long enough since its first event could have left.
+ 1. A batch has heads of lanes only, so never two events of one key; and never two of one id, whose keys may differ: what is
+    said of the second rests on the first. A look-up and a probe are alone.
+ 2. It leaves when it has as many events as it may, or has gathered for long enough since its first event could have left.
+    What had no room in it leaves at once in the next.
  3. What may not leave yet is set aside and holds back nothing but its own lane: before it is prepared, before a commit has
     promised it (`most_ahead` of them at most), before its time.
  4. Where only the latest of a key counts, an event with another behind it is passed over: it costs no request.
@@ -10,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from connector.delivery.lanes import Lanes
@@ -120,11 +123,13 @@ class Turns:
         `wall` is the same time in Unix seconds: what has become too old is settled instead.
         """
         batch: list[Delivery] = []
-        size, most = 0, min(most, self._limits.items)
+        ids: set[str] = set()
+        size, most, gathering_since = 0, min(most, self._limits.items), None
         while len(batch) < most and (head := self._next_head(now)) is not None:
             most = min(most, head.most_together)
             is_too_much = len(batch) >= most or not self._limits.fits(size, len(head.event.body))
-            if batch and (head.in_doubt or is_too_much):
+            if batch and (head.in_doubt or is_too_much or head.event.id in ids):
+                gathering_since = -math.inf
                 break
             self.lanes.take(now)
             if (outcome := head.too_old(wall, self._policy)) is not None:
@@ -132,10 +137,12 @@ class Turns:
                 continue
             batch.append(head)
             size += len(head.event.body)
+            if head.event.id:
+                ids.add(head.event.id)
             if head.in_doubt:
                 break
         if batch:
-            self._gathering_since = None
+            self._gathering_since = gathering_since
         return batch
 
     def set_aside(self, now: float) -> None:
