@@ -26,9 +26,13 @@ class ReceiverRules:
     delivery_by_seen: bool = False
 
     def checked(self, fields: dict[str, Any]) -> dict[str, Any] | Unsendable:
-        """`fields` as SEEN takes them. An integer `customer_id` becomes its decimal string; nothing else is coerced."""
+        """`fields` as SEEN takes them. An integer `customer_id` becomes its decimal string, and an empty one is left out:
+        the second would exist already. Nothing else is coerced.
+        """
         fields = {name: value for name, value in fields.items() if value is not None}
         customer_id = fields.get("customer_id")
+        if customer_id == "":
+            del fields["customer_id"]
         if isinstance(customer_id, int) and not isinstance(customer_id, bool):
             fields["customer_id"] = customer_id = str(customer_id)
         known = customer_id if isinstance(customer_id, str) and customer_id else None

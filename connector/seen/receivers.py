@@ -12,19 +12,20 @@ import orjson
 
 from connector.http.exchange import Response
 from connector.seen.verdict import Exchange, not_about_the_event, said, unanswered
+from connector.text import REDACTED_BYTES
 from connector.types import Accepted, InDoubt, Reason, Reject, Retry, Suspend, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MESSAGES_BYTES = 2_000
 _EXISTS = "already exists"
 
 
 def judge_receivers(exchange: Exchange, items: int, *, takes_existing: bool) -> list[Verdict]:
     """What the answer means for each of `items` receivers that were sent, in their order.
 
-    `takes_existing`: one that exists already is accepted; else it is refused.
+    `takes_existing`: one that exists already is accepted; else it is refused. What it says of an item is neither redacted
+    nor shortened much.
     """
     if not isinstance(exchange, Response):
         return [unanswered(exchange)] * items
@@ -53,6 +54,7 @@ def _errors(body: bytes, items: int) -> list[dict[str, Any]] | None:
 
 
 def _item(errors: Mapping[str, Any], exchange: Response, *, takes_existing: bool) -> Verdict:
+    messages = _text(errors, exchange)
     if not errors:
         return Retry(
             reason=Reason.OTHERS_REFUSED, detail="SEEN refused others of its batch", status=exchange.status
@@ -60,11 +62,9 @@ def _item(errors: Mapping[str, Any], exchange: Response, *, takes_existing: bool
     if errors.keys() == {"customer_id"} and _says_that_it_exists(errors["customer_id"]):
         kind = Accepted if takes_existing else Reject
         detail = "SEEN has a receiver with this customer_id already"
-        return kind(
-            reason=Reason.ALREADY_EXISTS, detail=detail, status=exchange.status, response=_text(errors)
-        )
-    detail = f"SEEN answered {exchange.status} ({_text(errors)})"
-    return Reject(reason=Reason.BAD_REQUEST, detail=detail, status=exchange.status, response=_text(errors))
+        return kind(reason=Reason.ALREADY_EXISTS, detail=detail, status=exchange.status, response=messages)
+    detail = f"SEEN answered {exchange.status} ({messages})"
+    return Reject(reason=Reason.BAD_REQUEST, detail=detail, status=exchange.status, response=messages)
 
 
 def _says_that_it_exists(messages: object) -> bool:
@@ -76,8 +76,11 @@ def _says_that_it_exists(messages: object) -> bool:
     )
 
 
-def _text(errors: Mapping[str, Any]) -> str:
-    return orjson.dumps(errors)[:_MESSAGES_BYTES].decode("utf-8", "ignore")
+def _text(errors: Mapping[str, Any], exchange: Response) -> str:
+    try:
+        return orjson.dumps(errors)[:REDACTED_BYTES].decode("utf-8", "ignore")
+    except orjson.JSONEncodeError:  # it is read down to 1,024 levels, and written down to 254
+        return exchange.excerpt
 
 
 def _refused(exchange: Response, items: int) -> Reject | Retry:

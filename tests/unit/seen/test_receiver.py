@@ -49,6 +49,10 @@ def test_an_integer_customer_id_becomes_its_decimal_string_and_nothing_else_is_c
     assert refusal({"first_name": 7}) is Reason.BAD_FIELD
 
 
+def test_regression_an_empty_customer_id_names_nobody_and_is_left_out() -> None:
+    assert ANYONE.checked({"first_name": "Ada", "customer_id": ""}) == {"first_name": "Ada"}
+
+
 @pytest.mark.parametrize("fields", [{}, {"first_name": ""}, {"first_name": None}, {"last_name": "Lovelace"}])
 def test_without_a_first_name_it_is_refused(fields: dict[str, Any]) -> None:
     assert refusal(fields) is Reason.NO_FIRST_NAME

@@ -86,6 +86,13 @@ def test_a_refusal_in_a_foreign_shape_says_nothing_of_one_item_and_is_no_guess(b
         assert kinds(judged(400, body, 1)) == [(Reject, Reason.BAD_REQUEST)]
 
 
+def test_regression_messages_that_nest_too_deep_to_be_written_are_shown_as_they_came() -> None:
+    deep = b'[{"first_name":' + b"[" * 300 + b"]" * 300 + b"}, {}]"
+    refused, beside = judged(400, deep, 2)
+    assert (type(refused), refused.response) == (Reject, "excerpt")
+    assert beside.reason is Reason.OTHERS_REFUSED
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "reason"),
     [
