@@ -6,6 +6,7 @@ Each rule is a function from values to mistakes: pure, and silent where all is w
 from __future__ import annotations
 
 import ipaddress
+import re
 import urllib.parse
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,6 +56,7 @@ _RECEIVERS_ONLY = ("campaign_slug", "batch", "delivery_by_seen", "already_exists
 _DATA_ONLY = ("workspace_id",)
 _OF_BRAZE = ("braze_id", "external_id", "user_alias", "_update_existing_only")
 _RECEIVER = ("first_name", "last_name", "email", "phone", "customer_id", "extra_args")
+_RECEIVER_NAME = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 
 
 def connector_mistakes(connector: ConnectorConfig, workspaces: int) -> Iterator[Mistake]:
@@ -76,6 +78,10 @@ def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
     yield from _seen(workspace.seen)
     for index, source in enumerate(workspace.sources):
         yield from _source(("sources", index), source, api=workspace.seen.api)
+        if workspace.seen.api == "receivers":
+            yield from _receivers(("sources", index), source, by_seen=workspace.seen.delivery_by_seen)
+    if workspace.seen.api == "receivers" and "look_up_in_doubt" in workspace.delivery.model_fields_set:
+        yield Mistake(("delivery", "look_up_in_doubt"), "belongs to api: data")
     yield from _callback_auth(workspace.callback.auth)
     yield from _backoff(("seen", "probe"), workspace.seen.probe)
     yield from _backoff(("delivery", "backoff"), workspace.delivery.backoff)
@@ -99,13 +105,8 @@ def workspace_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
     if delivery.max_in_flight < needed:
         because = f"answers that take {EXPECTED_ROUND_TRIP_SECONDS:g} s leave a part of the quota unused"
         yield Mistake(("delivery", "max_in_flight"), f"{because} below {needed:.0f}")
-    for index, source in enumerate(workspace.sources):
-        for name in (source.properties or {}) if seen.api == "receivers" else ():
-            if name not in _RECEIVER:
-                unknown = (
-                    "is no field of a receiver that SEEN documents: extra_args takes what else the film uses"
-                )
-                yield Mistake(("sources", index, "properties", name), unknown)
+    if seen.api == "receivers":
+        yield from _receivers_warnings(workspace)
     if workspace.callback.auth.none:
         yield Mistake(("callback", "auth", "none"), "whoever reaches the listener can announce videos")
 
@@ -217,16 +218,50 @@ def _source(location: Location, source: SourceConfig, *, api: str) -> Iterator[M
         yield Mistake(
             (*location, "properties"), "must say where the id comes from: SEEN takes nothing without one"
         )
-    if api == "receivers" and "first_name" not in source.properties:
-        yield Mistake(
-            (*location, "properties"),
-            "must say where first_name comes from: SEEN takes no receiver without one",
-        )
     for index, name in enumerate(source.images.properties if source.images else ()):
         if name not in source.properties and name not in extra_args:
             yield Mistake(
                 (*location, "images", "properties", index), "is not one of this source's properties"
             )
+
+
+def _receivers(location: Location, source: SourceConfig, *, by_seen: bool) -> Iterator[Mistake]:
+    for section in ("properties", "extra_args"):
+        for name in getattr(source, section) or ():
+            if not _RECEIVER_NAME.fullmatch(name):
+                yield Mistake((*location, section, name), "must be letters A to Z, digits and _")
+    if source.properties is None:
+        return
+    if "first_name" not in source.properties:
+        yield Mistake(
+            (*location, "properties"),
+            "must say where first_name comes from: SEEN takes no receiver without one",
+        )
+    if "extra_args" in source.properties and source.extra_args is not None:
+        yield Mistake(
+            (*location, "properties", "extra_args"), "is given beside extra_args: one of them has no effect"
+        )
+    if by_seen and not source.properties.keys() & {"email", "phone"}:
+        yield Mistake(
+            (*location, "properties"),
+            "must say where email or phone come from: seen.delivery_by_seen needs one",
+        )
+
+
+def _receivers_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
+    for index, source in enumerate(workspace.sources):
+        for name in source.properties or ():
+            if name not in _RECEIVER:
+                unknown = (
+                    "is no field of a receiver that SEEN documents: extra_args takes what else the film uses"
+                )
+                yield Mistake(("sources", index, "properties", name), unknown)
+        if source.properties is not None and "customer_id" not in source.properties:
+            unknown = "has no customer_id: an event may be filmed twice, and videos cannot be told apart"
+            yield Mistake(("sources", index, "properties"), unknown)
+    if workspace.delivery.max_buffered < (items := workspace.seen.batch.max_items):
+        few = f"is less than seen.batch.max_items: no request will have {items} receivers"
+        yield Mistake(("delivery", "max_buffered"), few)
 
 
 def _callback_auth(auth: CallbackAuth) -> Iterator[Mistake]:

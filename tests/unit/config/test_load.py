@@ -232,6 +232,51 @@ def test_what_looks_unwise_is_a_warning(
     assert [str(it) for it in config.warnings] == [f"config/workspaces/acme.yaml:{warning}"]
 
 
+CAMPAIGN = """\
+name: acme
+sources: [{topics: [customer-events], properties: {first_name: name, customer_id: id}}]
+seen: {api: receivers, campaign_slug: film, auth: {token: canary}}
+callback: {auth: {token: canary-callback}}
+delivery: {max_buffered: 100}
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "warning"),
+    [
+        (
+            "customer_id",
+            "email",
+            "2: sources[0].properties: has no customer_id: an event may be filmed twice, and videos cannot be told apart",
+        ),
+        (
+            "customer_id: id",
+            "customer_id: id, city: city",
+            (
+                "2: sources[0].properties.city: is no field of a receiver that SEEN documents: extra_args takes what else the"
+                " film uses"
+            ),
+        ),
+        (
+            "max_buffered: 100",
+            "max_buffered: 99",
+            "5: delivery.max_buffered: is less than seen.batch.max_items: no request will have 100 receivers",
+        ),
+    ],
+)
+def test_what_looks_unwise_for_receivers_is_a_warning(
+    folder: Folder, was: str, becomes: str, warning: str
+) -> None:
+    config = loaded(folder(acme=CAMPAIGN.replace(was, becomes)))
+    assert [str(it) for it in config.warnings] == [f"config/workspaces/acme.yaml:{warning}"]
+
+
+@pytest.mark.parametrize("properties", ["properties: {first_name: name, customer_id: id}", "start: latest"])
+def test_a_campaign_may_map_its_fields_or_leave_events_as_they_are(folder: Folder, properties: str) -> None:
+    text = CAMPAIGN.replace("properties: {first_name: name, customer_id: id}", properties)
+    assert loaded(folder(acme=text)).warnings == ()
+
+
 @pytest.mark.parametrize(
     ("settings", "descriptors", "warnings"),
     [

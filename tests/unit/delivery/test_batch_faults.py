@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connector.http.exchange import Response
 from connector.seen.limits import QuotaLimits
 from connector.seen.receivers import judge_receivers
-from connector.seen.verdict import Response
 from connector.testing import EngineSettings, ScriptedDestination, Simulation
 from connector.testing.simulation import POLICY, READER
 from connector.types import Accepted, OutcomeKind, Reason, Reject, Retry, Suspend
