@@ -9,8 +9,13 @@ The reading map. One event, from left to right; each name is a module, and its d
 
 One callback:
 
-    inbound.listener → inbound.callbackendpoint → inbound.auth, tokens → inbound.door → inbound.callback, viewer
+    inbound.listener → inbound.bodyendpoint → inbound.auth, tokens → inbound.door → inbound.callback, viewer
         → published → inbound.durable → kafka.sink → 2xx
+
+One call of Braze's, which becomes a record of a source topic:
+
+    inbound.listener → inbound.bodyendpoint → inbound.door → inbound.brazeintake → inbound.brazebody → outbound.mapping
+        → inbound.durable → kafka.sink → inbound.brazeanswer
 
 One video that does not come:
 

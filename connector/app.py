@@ -27,7 +27,7 @@ from connector.inbound.peers import Peers
 from connector.inbound.spool import Spool
 from connector.kafka.assignor import Member
 from connector.metrics import Metrics
-from connector.workspace import Export, Surroundings, Workspace
+from connector.workspace import Export, Surroundings, Workspace, braze_doors
 
 if TYPE_CHECKING:
     from connector.config.model import Config, ListenerConfig
@@ -74,6 +74,7 @@ class App:
             clock=self._clock,
             peers=Peers(listener.trusted_proxies),
             tokens=wiring.token_endpoint(config, self._clock, self._metrics),
+            braze=braze_doors(workspace.callbacks for workspace in self._workspaces),
         )
         self._admin = Admin(self, host=admin.host, port=admin.port)
 

@@ -101,7 +101,21 @@ CALLBACK_RESULTS = (
     "not_durable",
     "unverifiable",
 )
-"""How an inbound call can end; only the first three are answered 2xx."""
+"""How a callback or viewer event can end; only the first three are answered 2xx."""
+
+BRAZE_RESULTS = (
+    "published",
+    "spooled",
+    "dead_lettered",
+    "unauthenticated",
+    "wrong_method",
+    "too_large",
+    "busy",
+    "timed_out",
+    "cut_off",
+    "not_durable",
+)
+"""How a call of Braze's can end; only the first two are answered 2xx."""
 
 TOKEN_ANSWERS = (
     "issued",
@@ -164,6 +178,9 @@ class WorkspaceMetrics:
             for reason in reasons
         }
         self._callbacks = {result: metrics.callbacks.labels(workspace, result) for result in CALLBACK_RESULTS}
+        self._braze_calls = {
+            result: metrics.braze_calls.labels(workspace, result) for result in BRAZE_RESULTS
+        }
         self._gauges = {name: gauge.labels(workspace) for name, gauge in metrics.gauges.items()}
         self._waiting = {each.value: metrics.waiting.labels(workspace, each.value) for each in Priority}
         self.records_read = metrics.records_read.labels(workspace)
@@ -194,6 +211,10 @@ class WorkspaceMetrics:
     def callback(self, result: str) -> None:
         """Counts one inbound call. Raises KeyError for a result that is not in `CALLBACK_RESULTS`."""
         self._callbacks[result].inc()
+
+    def braze_call(self, result: str) -> None:
+        """Counts one call of Braze's. Raises KeyError for a result that is not in `BRAZE_RESULTS`."""
+        self._braze_calls[result].inc()
 
     def image_looked_at(self, result: ImageResult) -> None:
         """Counts one link of an image that was looked at."""
@@ -231,6 +252,9 @@ class Metrics:
             "attempts", "Requests to SEEN, by what their response means.", (*each, "verdict", "reason")
         )
         self.callbacks = self._counter("callbacks", "Inbound calls, by how they ended.", (*each, "result"))
+        self.braze_calls = self._counter(
+            "braze_calls", "Calls of Braze's, made in SEEN's place, by how they ended.", (*each, "result")
+        )
         self.callbacks_unknown = self._counter(
             "callbacks_unknown_workspace", "Inbound calls for a workspace that is not configured.", ()
         )

@@ -16,7 +16,7 @@ from connector.delivery.batch import BatchLimits
 from connector.delivery.delivery import DeliveryPolicy
 from connector.export.attributes import Attributes
 from connector.export.destination import TrackDestination, room_in
-from connector.inbound.auth import BasicAuth, NoAuth, TokenAuth
+from connector.inbound.auth import AUTHORIZATION, BasicAuth, NoAuth, TokenAuth
 from connector.inbound.grants import Client
 from connector.inbound.jwks import IssuerAuth, IssuerKeys, expected_of_issuer
 from connector.inbound.tokenendpoint import TokenEndpoint
@@ -37,6 +37,7 @@ from connector.seen.limits import QuotaLimits
 from connector.seen.lookup import SystemLookup
 from connector.seen.oauth2 import OAuth2, OAuth2Client
 from connector.seen.receiver import ReceiverRules
+from connector.types import Record, Skipped
 from connector.videos.ledger import LedgerLimits
 from connector.videos.reconciler import LOOK_UPS_AT_ONCE
 
@@ -48,13 +49,14 @@ if TYPE_CHECKING:
 
     from connector.clock import Clock
     from connector.config import model
-    from connector.config.secrets import Redactor
+    from connector.config.secrets import Redactor, Secret
     from connector.delivery.request import Destination
     from connector.inbound.auth import Authenticator, Proof
     from connector.kafka.assignor import Member
     from connector.metrics import Metrics, WorkspaceMetrics
     from connector.seen.auth import Credentials
     from connector.seen.client import Endpoint, SeenClient
+    from connector.types import Event, Unsendable
 
 
 def connection(kafka: model.KafkaConfig) -> KafkaConnection:
@@ -84,13 +86,29 @@ def source_settings(
     workspace: model.WorkspaceConfig, kafka: model.KafkaConfig, member: Member
 ) -> SourceSettings:
     """The consumer group of a workspace, and where each of its topics begins."""
-    starts = {topic: _start(each.start) for each in workspace.sources for topic in each.topics}
+    starts = {topic: _start(each.start) for each in workspace.all_sources() for topic in each.topics}
     return SourceSettings(workspace.group_id, starts, kafka.session_timeout_seconds, member)
 
 
 def mappings(workspace: model.WorkspaceConfig) -> dict[str, Mapping]:
     """For each source topic, what becomes of its records."""
-    return {topic: _mapping(each, workspace) for each in workspace.sources for topic in each.topics}
+    return {topic: _mapping(each, workspace) for each in workspace.all_sources() for topic in each.topics}
+
+
+def reader(workspace: model.WorkspaceConfig, topic: str) -> Callable[[bytes], Event | Unsendable]:
+    """What a record of a source topic with such a value becomes, known before there is one.
+
+    Raises KeyError for a topic that is no source; what it returns raises ValueError for what the source skips.
+    """
+    mapping = mappings(workspace)[topic]
+
+    def read(value: bytes) -> Event | Unsendable:
+        found = mapping.read(Record(topic, 0, 0, 0, None, value))
+        if isinstance(found, Skipped):
+            raise ValueError(f"{topic} skips what nobody may skip: {found.reason}")
+        return found
+
+    return read
 
 
 def endpoint(workspace: model.WorkspaceConfig) -> Endpoint:
@@ -264,12 +282,28 @@ def braze_policy(out: model.BrazeOut) -> DeliveryPolicy:
     )
 
 
+class TokenAuthenticator:
+    """A static token, or one of two. They are revealed at each call, so a rotated file needs no restart."""
+
+    def __init__(self, secrets: tuple[Secret, ...], header: str = AUTHORIZATION) -> None:
+        self._secrets = secrets
+        self._header = header
+        self._by_token: TokenAuth | None = None
+
+    async def check(self, headers: Headers[str, str]) -> Proof:
+        """What these headers prove."""
+        tokens = tuple([each.reveal() for each in self._secrets])
+        if self._by_token is None or self._by_token.tokens != tokens:
+            self._by_token = TokenAuth(tokens, self._header)
+        return await self._by_token.check(headers)
+
+
 class CallbackAuthenticator:
-    """A static secret, or none. Secrets are revealed at each call, so a rotated file needs no restart."""
+    """A static secret, or none. Secrets are revealed at each call, likewise."""
 
     def __init__(self, config: model.CallbackAuth) -> None:
         self._config = config
-        self._by_token: TokenAuth | None = None
+        self._by_token = TokenAuthenticator(config.token, config.header)
 
     async def check(self, headers: Headers[str, str]) -> Proof:
         """What these headers prove."""
@@ -278,9 +312,6 @@ class CallbackAuthenticator:
     def _authenticator(self) -> Authenticator:
         config = self._config
         if config.token:
-            tokens = tuple([each.reveal() for each in config.token])
-            if self._by_token is None or self._by_token.tokens != tokens:
-                self._by_token = TokenAuth(tokens, config.header)
             return self._by_token
         if config.basic:
             return BasicAuth(tuple((each.username, each.password.reveal()) for each in config.basic))

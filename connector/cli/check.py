@@ -73,6 +73,8 @@ def _workspace(workspace: WorkspaceConfig) -> Iterator[str]:
     target = f"{seen.api} of {seen.workspace_id or seen.campaign_slug} at {seen.base_url}"
     quota = f"{seen.quota.requests} requests per {seen.quota.per_seconds:g} s"
     yield f"{', '.join(_sources(workspace))} → {target}, {quota}"
+    if workspace.braze_in is not None:
+        yield f"POST {' or '.join(_braze_paths(workspace))} → {workspace.braze_in.topic}"
     yield f"POST, PUT or PATCH {_callback_path(workspace)} → {topics.videos}"
     if topics.viewers is not None:
         yield f"POST, PUT or PATCH {_viewer_path(workspace)} → {topics.viewers}"
@@ -92,6 +94,7 @@ def _as_object(config: Config) -> dict[str, object]:
                 "quota": workspace.seen.quota.model_dump(),
                 "callback": _callback_path(workspace),
                 "viewer": None if workspace.topics.viewers is None else _viewer_path(workspace),
+                "braze_in": _braze_in(workspace),
                 "topics": workspace.topics.model_dump(exclude_none=True),
             }
             for workspace in config.workspaces
@@ -101,7 +104,7 @@ def _as_object(config: Config) -> dict[str, object]:
 
 
 def _sources(workspace: WorkspaceConfig) -> list[str]:
-    return [topic for source in workspace.sources for topic in source.topics]
+    return [topic for source in workspace.all_sources() for topic in source.topics]
 
 
 def _callback_path(workspace: WorkspaceConfig) -> str:
@@ -110,6 +113,19 @@ def _callback_path(workspace: WorkspaceConfig) -> str:
 
 def _viewer_path(workspace: WorkspaceConfig) -> str:
     return f"{_callback_path(workspace)}/viewer"
+
+
+def _braze_in(workspace: WorkspaceConfig) -> dict[str, object] | None:
+    if workspace.braze_in is None:
+        return None
+    return {"paths": _braze_paths(workspace), "topic": workspace.braze_in.topic}
+
+
+def _braze_paths(workspace: WorkspaceConfig) -> list[str]:
+    seen = workspace.seen
+    if seen.campaign_slug is not None:
+        return [f"/v1/campaigns/{seen.campaign_slug}/receivers/"]
+    return [f"/v1/{spelling}/{seen.workspace_id}/data" for spelling in ("workspaces", "projects")]
 
 
 def _listed(problems: Iterable[Problem]) -> list[dict[str, object]]:

@@ -41,8 +41,9 @@ class _File(Generic[S]):
 
     def apply(self, mistakes: Iterable[rules.Mistake]) -> None:
         """Adds the problems of rules, but for those about a setting that is known to be wrong."""
-        for location, message in mistakes:
-            if not any(_related(location, mistaken) for mistaken in self.mistaken):
+        for location, message, unless in mistakes:
+            about = (location, *unless)
+            if not any(_related(each, mistaken) for each in about for mistaken in self.mistaken):
                 self.problems.append(self.document.problem(location, message))
 
 
@@ -182,9 +183,9 @@ def _warnings(connector: _File[ConnectorConfig], files: list[_File[WorkspaceConf
     workspaces = [file.settings for file in files if file.settings is not None]
     if connector.settings is not None:
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        for location, message in rules.connector_warnings(connector.settings, workspaces, descriptors):
+        for location, message, _ in rules.connector_warnings(connector.settings, workspaces, descriptors):
             yield connector.document.problem(location, message)
     for file in files:
         if file.settings is not None:
-            for location, message in rules.workspace_warnings(file.settings):
+            for location, message, _ in rules.workspace_warnings(file.settings):
                 yield file.document.problem(location, message)

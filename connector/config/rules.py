@@ -36,10 +36,11 @@ DESCRIPTORS_OF_A_CLIENT = 8
 
 
 class Mistake(NamedTuple):
-    """What is wrong with the setting at `location`."""
+    """What is wrong with the setting at `location`; nothing, as far as is known, where one of `unless` is itself wrong."""
 
     location: Location
     message: str
+    unless: tuple[Location, ...] = ()
 
 
 class Clash(NamedTuple):
@@ -76,6 +77,8 @@ def connector_mistakes(connector: ConnectorConfig, workspaces: int) -> Iterator[
 def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
     """Rules of one workspace file."""
     yield from _seen(workspace.seen)
+    if not workspace.sources and workspace.braze_in is None:
+        yield Mistake(("sources",), "must have an item, unless there is braze_in", (("braze_in",),))
     for index, source in enumerate(workspace.sources):
         yield from _source(("sources", index), source, api=workspace.seen.api)
         if workspace.seen.api == "receivers":
@@ -116,7 +119,7 @@ def connector_warnings(
 ) -> Iterator[Mistake]:
     """What works and is probably not meant, in connector.yaml; `descriptors` is how many files a process may open here."""
     listener = connector.listener
-    kinds = sum(1 + (each.topics.viewers is not None) for each in workspaces)
+    kinds = sum(1 + (each.topics.viewers is not None) + (each.braze_in is not None) for each in workspaces)
     of_calls = listener.max_in_flight * kinds
     if listener.max_connections < (least := of_calls + PLACES_BESIDE_CALLS):
         because = f"calls of {len(workspaces)} workspaces can take {of_calls} places"
@@ -297,11 +300,13 @@ def _backoff(location: Location, backoff: Backoff) -> Iterator[Mistake]:
 
 def _same_identity(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
     first: dict[object, tuple[int, Location]] = {}
+    told: set[tuple[int, int, Location]] = set()
     for index, workspace in enumerate(workspaces):
         for identity, location, message in _identities(workspace):
             earlier, there = first.setdefault(identity, (index, location))
             consequence = location[-1] == "group_id" and workspaces[earlier].name == workspace.name
-            if earlier != index and not consequence:
+            if earlier != index and not consequence and (earlier, index, location) not in told:
+                told.add((earlier, index, location))
                 yield Clash(index, location, message, earlier, there)
 
 
@@ -315,6 +320,10 @@ def _identities(workspace: WorkspaceConfig) -> Iterator[tuple[object, Location, 
     if getattr(seen, target) is not None:
         quota = ("quota", _origin(seen.base_url), target, getattr(seen, target))
         yield quota, ("seen", target), "shares its quota at SEEN with"
+        if workspace.braze_in is not None:
+            # The listener is shown this and no base_url.
+            braze = ("braze", target, getattr(seen, target))
+            yield braze, ("seen", target), "is what Braze's calls are matched by, as those of"
     auth, taken = workspace.callback.auth, "is already taken by"
     if auth.oauth2 is not None:
         # The token endpoint is shown a client and no workspace.
@@ -342,7 +351,8 @@ def _roles(workspace: WorkspaceConfig) -> Iterator[tuple[str, str, Location]]:
         for index, topic in enumerate(source.topics):
             yield topic, "source", ("sources", number, "topics", index)
     if workspace.braze_in is not None:
-        yield workspace.braze_in.topic, "source", ("braze_in", "topic")
+        # What is posted for one workspace is meant for no other.
+        yield workspace.braze_in.topic, f"braze_in of {workspace.name}", ("braze_in", "topic")
     for role in type(workspace.topics).model_fields:
         topic = getattr(workspace.topics, role)
         if topic is not None:

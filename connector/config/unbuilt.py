@@ -17,7 +17,6 @@ CONNECTOR: dict[str, str | None] = {}
 
 WORKSPACE: dict[str, str | None] = {
     "topics.replay": None,
-    "braze_in": None,
 }
 """Rows of a workspace file."""
 

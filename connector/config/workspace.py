@@ -175,18 +175,22 @@ class BrazeInAuth(Settings):
 
 
 class BrazeIn(Settings):
-    """Takes what Braze posts to SEEN, and puts it into a topic that is a source of its own."""
+    """Takes what Braze posts to SEEN, and puts it into a topic that is a source of its own. `topic` defaults to a name made
+    of the workspace's.
+    """
 
     auth: BrazeInAuth
-    topic: TopicName
+    topic: TopicName = ""
 
 
 class WorkspaceConfig(Settings):
-    """One workspace file. `group_id` and `topics` default to names made of `name`."""
+    """One workspace file. `group_id` and `topics` default to names made of `name`. Without `braze_in` there is an item in
+    `sources`.
+    """
 
     name: WorkspaceName
     group_id: Text = Field(default="", validate_default=True)
-    sources: Annotated[tuple[SourceConfig, ...], NotEmpty]
+    sources: tuple[SourceConfig, ...] = ()
     seen: SeenConfig
     delivery: DeliveryConfig = DeliveryConfig()
     callback: CallbackConfig
@@ -195,6 +199,11 @@ class WorkspaceConfig(Settings):
     topics: TopicsConfig = Field(default_factory=dict, validate_default=True)
     braze_in: BrazeIn | None = None
     braze_out: BrazeOut | None = None
+
+    def all_sources(self) -> tuple[SourceConfig, ...]:
+        """`sources`, and the one that is fed by what Braze posts: it is sent as it is."""
+        braze = () if self.braze_in is None else (SourceConfig(topics=(self.braze_in.topic,)),)
+        return (*self.sources, *braze)
 
     @field_validator("group_id", mode="before")
     @classmethod
@@ -237,6 +246,13 @@ class WorkspaceConfig(Settings):
             return defaults
         if isinstance(value, dict):
             return defaults | {role: topic for role, topic in value.items() if topic is not None}
+        return value
+
+    @field_validator("braze_in", mode="before")
+    @classmethod
+    def _default_braze_topic(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, dict) and value.get("topic") in ("", None):
+            return value | {"topic": f"seen.{_name(info)}.braze"}
         return value
 
 

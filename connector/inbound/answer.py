@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from connector.inbound.door import Taken
     from connector.inbound.grants import Refusal
@@ -36,7 +36,7 @@ class Answer:
     id: str | None = None
     detail: str | None = None
     workspace: str | None = None
-    document: Mapping[str, object] | None = field(default=None, repr=False)
+    document: Mapping[str, object] | Sequence[object] | None = field(default=None, repr=False)
 
     @property
     def body(self) -> bytes:
@@ -115,8 +115,8 @@ def token_refused(why: Refusal, *, closes: bool = True) -> Answer:
 
 
 def not_durable(why: str) -> Answer:
-    """The answer to a callback that is neither in Kafka nor in the spool."""
-    message = "the callback could not be made durable: call again"
+    """The answer to what is neither in Kafka nor in the spool."""
+    message = "what was sent could not be made durable: call again"
     return Answer(503, "not_durable", message, _RETRY_AFTER, closes=False, detail=why)
 
 

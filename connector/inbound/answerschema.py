@@ -50,11 +50,12 @@ def _headers(headers: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     }
 
 
-def _schema(bodies: Iterable[Mapping[str, object]]) -> dict[str, Any]:
+def _schema(bodies: Sequence[Mapping[str, object] | Sequence[object]]) -> dict[str, Any]:
     shapes: dict[tuple[str, ...], list[Mapping[str, object]]] = defaultdict(list)
     for each in bodies:
-        shapes[tuple(each)].append(each)
-    objects = [
+        if isinstance(each, dict):
+            shapes[tuple(each)].append(each)
+    objects: list[dict[str, Any]] = [
         {
             "type": "object",
             "required": list(names),
@@ -62,6 +63,8 @@ def _schema(bodies: Iterable[Mapping[str, object]]) -> dict[str, Any]:
         }
         for names, alike in shapes.items()
     ]
+    if any(isinstance(each, list) for each in bodies):
+        objects.append({"type": "array", "items": {"type": "object"}})
     return objects[0] if len(objects) == 1 else {"anyOf": objects}
 
 

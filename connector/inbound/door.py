@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from connector.deadletter import RefusedCallback, callback_dead_letter, callback_without_body
 from connector.errors import PublishRefused
+from connector.inbound.answer import taken
 from connector.inbound.reading import Legible, Unintelligible
 from connector.types import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from connector.inbound.answer import Answer
     from connector.inbound.auth import Authenticator
     from connector.metrics import WorkspaceMetrics
     from connector.types import Message
 
-Kind = Literal["video", "viewer"]
-"""What a call tells of: a video that is ready, or what a viewer did with one."""
+Kind = Literal["video", "viewer", "braze"]
+"""What a call brings: that a video is ready, what a viewer did with one, or what Braze wants a video of."""
 
 Durability = Literal["published", "spooled"]
 """Where a message is safe: in Kafka, acknowledged with acks=all, or on our disk, from where it will be published."""
@@ -77,9 +79,20 @@ class Taken:
         return self.durability if self.reason is None else "dead_lettered"
 
 
+class Intake(Protocol):
+    """What a workspace does with bodies of one kind."""
+
+    async def take(self, body: bytes, *, content_type: str, received_at: float) -> Answer:
+        """What the caller is told, once what became of `body` is durable. `received_at` is Unix seconds.
+
+        Raises as `Publisher.publish`: then not all of it is durable.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
-    """What a workspace does with bodies of one kind: what `read` makes of them at a time, in Unix seconds, goes to `topic`.
+class EventIntake:
+    """What a workspace does with callbacks of one kind: what `read` makes of them at a time, in Unix seconds, goes to `topic`.
 
     `count` is told the label of each event that was published.
     """
@@ -90,10 +103,10 @@ class Intake:
     publisher: Publisher
     count: Callable[[str], None]
 
-    async def take(self, body: bytes, *, content_type: str, received_at: float) -> Taken:
-        """Publishes the event that `body` tells of, or dead-letters the body; returns once that is durable.
+    async def take(self, body: bytes, *, content_type: str, received_at: float) -> Answer:
+        """Publishes the event that `body` tells of, or dead-letters the body, as `Intake`.
 
-        An event too large for its topic is dead-lettered too. `received_at` is Unix seconds. Raises as `bury`.
+        An event too large for its topic is dead-lettered too.
         """
         found = self.read(body, received_at)
         if isinstance(found, Legible):
@@ -103,7 +116,7 @@ class Intake:
                 found = Unintelligible(Reason.CALLBACK_TOO_LARGE, str(refusal), found.id)
             else:
                 self.count(found.counted_as)
-                return Taken(durability, found.id)
+                return taken(Taken(durability, found.id))
         refused = RefusedCallback(
             body=body,
             reason=found.reason,
@@ -111,7 +124,7 @@ class Intake:
             content_type=content_type,
             received_at=received_at,
         )
-        return Taken(await bury(self.publisher, self.grave, refused), found.id, found.reason)
+        return taken(Taken(await bury(self.publisher, self.grave, refused), found.id, found.reason))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

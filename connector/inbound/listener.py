@@ -1,9 +1,12 @@
-"""The HTTP server that SEEN calls: which path leads to which endpoint, and how it starts and ends.
+"""The HTTP server that SEEN calls, and Braze: which path leads to which endpoint, and how it starts and ends.
 
-/callbacks/{workspace}          callbackendpoint.py
-/callbacks/{workspace}/viewer   likewise
-/oauth2/token                   tokenendpoint.py
-/openapi.json                   documentendpoint.py
+/callbacks/{workspace}                      bodyendpoint.py
+/callbacks/{workspace}/viewer               likewise
+/v1/workspaces/{workspace_id}/data          likewise, for what Braze posts; these are SEEN's own paths
+/v1/projects/{project_id}/data              likewise
+/v1/campaigns/{campaign_slug}/receivers/    likewise
+/oauth2/token                               tokenendpoint.py
+/openapi.json                               documentendpoint.py
 """
 
 from __future__ import annotations
@@ -17,13 +20,14 @@ from aiohttp import web
 
 from connector.inbound import answer
 from connector.inbound.accesslog import Noise, log_call, log_malformed
-from connector.inbound.callbackendpoint import CallbackEndpoint
+from connector.inbound.bodyendpoint import BodyEndpoint
 from connector.inbound.caller import Caller
 from connector.inbound.connections import Connection, Connections
 from connector.inbound.documentendpoint import DocumentEndpoint
+from connector.inbound.manner import BRAZE, of_callbacks
 from connector.inbound.openapi import DOCUMENT_PATH
 from connector.inbound.peers import Peers
-from connector.inbound.room import Room, UnderWay
+from connector.inbound.room import Room, Turns, UnderWay
 from connector.inbound.slowing import Slowing
 
 if TYPE_CHECKING:
@@ -62,10 +66,17 @@ class Endpoint(Protocol):
         ...
 
 
+class BrazeDoors(NamedTuple):
+    """The doors of those workspaces that take what Braze posts: by their id at SEEN, and by the slug of their campaign."""
+
+    workspaces: Mapping[str, Door]
+    campaigns: Mapping[str, Door]
+
+
 class Listener:
     """Takes callbacks for the workspaces behind `doors`, which is looked up at each call: doors may come and go.
 
-    `tokens` answers requests for access tokens; None: there is nothing at its path.
+    `braze` are those behind SEEN's own paths; None: there is nothing at them. `tokens` answers requests for access tokens; None: there is nothing at its path.
     """
 
     def __init__(  # noqa: PLR0913 - each is something else that a listener stands on
@@ -79,6 +90,7 @@ class Listener:
         clock: Clock,
         peers: Peers = _NO_PROXIES,
         tokens: TokenEndpoint | None = None,
+        braze: BrazeDoors | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -88,13 +100,21 @@ class Listener:
         self._noise = Noise(clock)
         self._under_way = UnderWay()
         self._connections = Connections(limits, peers, metrics, clock, self._malformed)
-        bodies = Room(limits.share_of_bodies(sum(len(door.intakes) for door in doors.values())))
-        behind = (doors, limits, bodies, Room(limits.max_in_flight), metrics, clock)
+        behind_braze = (*braze.workspaces.values(), *braze.campaigns.values()) if braze else ()
+        kinds = sum(len(door.intakes) for door in (*doors.values(), *behind_braze))
+        bodies, turns = Room(limits.share_of_bodies(kinds)), Turns(limits.max_in_flight)
+        within = (limits, bodies, turns, metrics, clock)
         self._endpoints: dict[str, Endpoint] = {
-            "/callbacks/{workspace}": CallbackEndpoint("video", *behind),
-            "/callbacks/{workspace}/viewer": CallbackEndpoint("viewer", *behind),
+            "/callbacks/{workspace}": BodyEndpoint(of_callbacks("video"), doors, *within),
+            "/callbacks/{workspace}/viewer": BodyEndpoint(of_callbacks("viewer"), doors, *within),
             DOCUMENT_PATH: DocumentEndpoint(),
         }
+        if braze is not None:
+            data = BodyEndpoint(BRAZE, braze.workspaces, *within)
+            self._endpoints["/v1/workspaces/{workspace_id}/data"] = data
+            self._endpoints["/v1/projects/{project_id}/data"] = data
+            receivers = BodyEndpoint(BRAZE, braze.campaigns, *within)
+            self._endpoints["/v1/campaigns/{campaign_slug}/receivers/"] = receivers
         if tokens is not None:
             self._endpoints["/oauth2/token"] = tokens
         self._started: _Started | None = None

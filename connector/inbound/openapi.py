@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import orjson
 
-from connector.inbound import answer
+from connector.inbound import answer, brazeopenapi
 from connector.inbound.answerschema import JSON, responses
 from connector.inbound.door import Durability, Taken
 from connector.inbound.grants import FORM, Refusal
@@ -30,7 +30,8 @@ DOCUMENT_PATH = "/openapi.json"
 _METHODS = ("post", "put", "patch")
 
 _ABOUT = f"""\
-Where SEEN tells seen-connector that a video is ready and what its viewers do, and where it fetches access tokens for that.
+Where SEEN tells seen-connector that a video is ready and what its viewers do, and where it fetches access tokens for that;
+and where Braze posts what it would post to SEEN.
 
 Every answer has a JSON body; of an error it is `code` and `message`, at the token endpoint what RFC 6749 says. Another path
 is answered 404, another method 405 with `Allow`.
@@ -72,6 +73,7 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "paths": {
             **{kind.path: _calls(kind) for kind in _KINDS},
+            **brazeopenapi.paths(),
             "/oauth2/token": {"post": _token()},
             DOCUMENT_PATH: {"get": _itself()},
         },
@@ -80,7 +82,8 @@ def document() -> dict[str, Any]:
                 f"{kind.name}_{status}": each
                 for kind in _KINDS
                 for status, each in responses(kind.answers).items()
-            },
+            }
+            | brazeopenapi.components(),
             "securitySchemes": _schemes(),
         },
     }

@@ -34,6 +34,20 @@ class Room:
                 del self._taken[whose]
 
 
+class Turns:
+    """Places for so many calls of each at once, in the order in which they came."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._of: dict[str, asyncio.Semaphore] = {}
+
+    def of(self, whose: str) -> asyncio.Semaphore:
+        """What a call of theirs holds while it has a place."""
+        if whose not in self._of:
+            self._of[whose] = asyncio.Semaphore(self._each)
+        return self._of[whose]
+
+
 class UnderWay:
     """Counts calls of every kind, from their head to their answer, so that a stop can wait for them."""
 

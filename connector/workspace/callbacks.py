@@ -1,4 +1,4 @@
-"""The callbacks of one workspace: the door that the listener knows, the producer behind it, and the spool beside that.
+"""The callbacks of one workspace, and what Braze posts for it: the doors that the listener knows, the producer behind it, and the spool beside that.
 
 They outlive the deliveries: a workspace that has died, is suspended or stands by takes its callbacks all the same.
 """
@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 
 from connector import wiring
 from connector.errors import KafkaUnavailable
+from connector.inbound.brazeintake import BrazeIntake
 from connector.inbound.callback import CallbackFields, read_callback
-from connector.inbound.door import Door, Grave, Intake
+from connector.inbound.door import Door, EventIntake, Grave
 from connector.inbound.durable import DurablePublisher
+from connector.inbound.listener import BrazeDoors
 from connector.inbound.viewer import ViewerFields, read_viewer_event
 from connector.kafka.sink import KafkaSink
 from connector.workspace.surroundings import STOP_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from connector.config.model import WorkspaceConfig
-    from connector.inbound.door import Durability, Kind, Publisher
+    from connector.inbound.door import Durability, Intake, Kind, Publisher
     from connector.inbound.holding import Holding
     from connector.kafka.connection import KafkaConnection
     from connector.metrics import WorkspaceMetrics
@@ -41,6 +43,7 @@ class Callbacks:
         self._grave = Grave(config.name, config.topics.dead_letters, around.version)
         limit, spool = around.config.listener.publish_timeout_seconds, around.spool
         self._durable = None if spool is None else DurablePublisher(self, spool, self._grave, limit)
+        self._publisher: Publisher = self if self._durable is None else self._durable
 
     def door(self) -> Door:
         """Where the listener brings this workspace's callbacks."""
@@ -55,27 +58,55 @@ class Callbacks:
 
     def _intakes(self, metrics: WorkspaceMetrics) -> dict[Kind, Intake]:
         config = self._config
-        publisher: Publisher = self if self._durable is None else self._durable
         fields = CallbackFields.compiled(config.callback.fields.model_dump())
         intakes: dict[Kind, Intake] = {
-            "video": Intake(
+            "video": EventIntake(
                 read=partial(read_callback, workspace=config.name, fields=fields),
                 topic=config.topics.videos,
                 grave=self._grave,
-                publisher=publisher,
+                publisher=self._publisher,
                 count=metrics.video_ready,
             )
         }
         if config.topics.viewers is not None:
             viewer_fields = ViewerFields.compiled(config.viewers.fields.model_dump())
-            intakes["viewer"] = Intake(
+            intakes["viewer"] = EventIntake(
                 read=partial(read_viewer_event, workspace=config.name, fields=viewer_fields),
                 topic=config.topics.viewers,
                 grave=self._grave,
-                publisher=publisher,
+                publisher=self._publisher,
                 count=metrics.viewer_event,
             )
         return intakes
+
+    @property
+    def at_seen(self) -> str | None:
+        """The id of the workspace at SEEN, or the slug of its campaign: what Braze's calls are matched by."""
+        return self._config.seen.workspace_id or self._config.seen.campaign_slug
+
+    @property
+    def is_campaign(self) -> bool:
+        """Whether it is one of SEEN API 1.0."""
+        return self._config.seen.api == "receivers"
+
+    def braze_door(self) -> Door | None:
+        """Where the listener brings what Braze posts for this workspace; None if it takes nothing from there."""
+        config = self._config
+        if config.braze_in is None:
+            return None
+        intake = BrazeIntake(
+            read=wiring.reader(config, config.braze_in.topic),
+            is_array=self.is_campaign,
+            topic=config.braze_in.topic,
+            grave=self._grave,
+            publisher=self._publisher,
+        )
+        return Door(
+            workspace=config.name,
+            authenticator=wiring.TokenAuthenticator(config.braze_in.auth.token),
+            intakes={"braze": intake},
+            metrics=self._around.metrics.workspace(config.name),
+        )
 
     async def connect(self, limits: Mapping[str, int]) -> None:
         """Connects the producer, once; `limits` is the most bytes of a message by topic, and may grow with later calls.
@@ -131,3 +162,14 @@ class Callbacks:
         """What the spool holds of this workspace, None where there is none."""
         spool = self._around.spool
         return None if spool is None else spool.holding(self._config.name)
+
+
+def braze_doors(workspaces: Iterable[Callbacks]) -> BrazeDoors | None:
+    """The doors to which Braze's calls are brought; None if no workspace takes any."""
+    data: dict[str, Door] = {}
+    campaigns: dict[str, Door] = {}
+    for each in workspaces:
+        door = each.braze_door()
+        if door is not None and each.at_seen is not None:
+            (campaigns if each.is_campaign else data)[each.at_seen] = door
+    return BrazeDoors(data, campaigns) if data or campaigns else None

@@ -102,7 +102,7 @@ class Workspace:
         Raises TopicsMissing or TopicTooSmall.
         """
         topics = self._config.topics
-        sources = [topic for source in self._config.sources for topic in source.topics]
+        sources = [topic for source in self._config.all_sources() for topic in source.topics]
         wanted = {*sources, *topics.written()}
         new = wiring.new_topics(self._around.config.kafka)
         limits = await prepare_topics(self._connection, wanted, new)
@@ -110,7 +110,8 @@ class Workspace:
             await self.callbacks.connect(limits)
         if missing := wanted - limits.keys():
             raise TopicsMissing(sorted(missing))
-        for topic in sorted(topics.written()):
+        braze_in = self._config.braze_in
+        for topic in sorted(topics.written() | (set() if braze_in is None else {braze_in.topic})):
             if limits[topic] < MIN_MESSAGE_BYTES:
                 raise TopicTooSmall(
                     f"{topic} takes messages of {limits[topic]} bytes; its max.message.bytes must be at least {MIN_MESSAGE_BYTES}"

@@ -51,7 +51,8 @@ class Deployment:
     def workspace(self, name: str = "acme", **sections: dict[str, Any]) -> None:
         """Writes a workspace file; `sections` are laid over the defaults, setting by setting.
 
-        Viewer events are taken where there is a section `viewers`, be it empty.
+        Viewer events are taken where there is a section `viewers`, be it empty. With a section `braze_in` there is no
+        other source.
         """
         seen = {
             "base_url": self._seen_url,
@@ -73,6 +74,8 @@ class Deployment:
             "videos": sections.get("videos", {}),
             "topics": {role: self.topic(role, name) for role in ("videos", "outcomes", "dead_letters")},
         }
+        if "braze_in" in sections:
+            settings |= {"braze_in": sections["braze_in"], "sources": []}
         if "viewers" in sections:
             settings["viewers"] = sections["viewers"]
             settings["topics"]["viewers"] = self.topic("viewers", name)

@@ -141,6 +141,6 @@ def test_the_documents_table_names_every_header_of_a_callbacks_dead_letter() -> 
 
 
 def test_the_document_names_every_reason_of_a_callbacks_dead_letter() -> None:
-    section = DOC.split("## Dead letters of callbacks\n")[1]
+    section = DOC.split("## Dead letters of callbacks\n")[1].split("\n## ")[0]
     for reason in Reason:
         assert (f"`{reason}`" in section) is reason.startswith("callback_")

@@ -29,6 +29,7 @@ COUNTERS = {
     "outcomes": {"workspace", "outcome", "reason"},
     "attempts": {"workspace", "verdict", "reason"},
     "callbacks": {"workspace", "result"},
+    "braze_calls": {"workspace", "result"},
     "callbacks_unknown_workspace": set[str](),
     "token_requests": {"answer"},
     "late_refusals": set[str](),
