@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from connector.config import rules, wording
+from connector.config import cautions, rules, wording
+from connector.config.clashes import clashes
 from connector.config.document import Document, Location, dotted, without
 from connector.config.model import Config, ConnectorConfig
 from connector.config.settings import WRITTEN, Settings
@@ -163,7 +164,7 @@ def _apply_workspace_rules(files: list[_File[WorkspaceConfig]]) -> None:
     known = [(file, file.settings) for file in files if file.settings is not None]
     for file, settings in known:
         file.apply(rules.workspace_mistakes(settings))
-    for clash in rules.clashes([settings for _, settings in known]):
+    for clash in clashes([settings for _, settings in known]):
         earlier = known[clash.earlier_at][0].document
         there = f"{dotted(clash.earlier_location)} at {earlier.file}:{earlier.line(clash.earlier_location)}"
         known[clash.at][0].apply([rules.Mistake(clash.location, f"{clash.message} {there}")])
@@ -183,9 +184,9 @@ def _warnings(connector: _File[ConnectorConfig], files: list[_File[WorkspaceConf
     workspaces = [file.settings for file in files if file.settings is not None]
     if connector.settings is not None:
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        for location, message, _ in rules.connector_warnings(connector.settings, workspaces, descriptors):
+        for location, message, _ in cautions.connector_warnings(connector.settings, workspaces, descriptors):
             yield connector.document.problem(location, message)
     for file in files:
         if file.settings is not None:
-            for location, message, _ in rules.workspace_warnings(file.settings):
+            for location, message, _ in cautions.workspace_warnings(file.settings):
                 yield file.document.problem(location, message)

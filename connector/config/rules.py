@@ -1,17 +1,15 @@
-"""What holds between settings of one file, and between files; and what is allowed but looks unwise.
+"""What holds between settings of one file, and between a workspace file and connector.yaml.
 
 Each rule is a function from values to mistakes: pure, and silent where all is well.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import urllib.parse
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from connector.config.braze import BrazeOut
     from connector.config.document import Location
@@ -19,20 +17,9 @@ if TYPE_CHECKING:
     from connector.config.seen import Backoff, SeenConfig
     from connector.config.workspace import CallbackAuth, SourceConfig
 
-EXPECTED_ROUND_TRIP_SECONDS = 2.0
-"""What `max_in_flight` should bridge for the whole quota to be used: a slow answer of SEEN, not the slowest."""
 
 RESERVED_SECONDS = 8.0
 """Of the shutdown deadline: for the last outcomes and commits, and to leave the groups."""
-
-PLACES_BESIDE_CALLS = 128
-"""Connections that the listener should have room for beyond the calls under way: those that come, wait, or are refused."""
-
-DESCRIPTORS_OF_THE_PROCESS = 64
-"""Open files beside connections: the program's own, ports, the spool, probes, those that are just being closed."""
-
-DESCRIPTORS_OF_A_CLIENT = 8
-"""Connections to Kafka: one to every broker that a client needs, and one to a coordinator."""
 
 
 class Mistake(NamedTuple):
@@ -43,20 +30,9 @@ class Mistake(NamedTuple):
     unless: tuple[Location, ...] = ()
 
 
-class Clash(NamedTuple):
-    """The setting at `location` in workspace number `at` contradicts an earlier one."""
-
-    at: int
-    location: Location
-    message: str
-    earlier_at: int
-    earlier_location: Location
-
-
 _RECEIVERS_ONLY = ("campaign_slug", "batch", "delivery_by_seen", "already_exists")
 _DATA_ONLY = ("workspace_id",)
 _OF_BRAZE = ("braze_id", "external_id", "user_alias", "_update_existing_only")
-_RECEIVER = ("first_name", "last_name", "email", "phone", "customer_id", "extra_args")
 _RECEIVER_NAME = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 
 
@@ -98,59 +74,11 @@ def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
         yield from _braze_out(workspace.braze_out, workspace.group_id)
 
 
-def workspace_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
-    """What works and is probably not meant."""
-    seen, delivery = workspace.seen, workspace.delivery
-    yield from _in_the_clear(("seen", "base_url"), seen.base_url)
-    if workspace.braze_out is not None:
-        yield from _in_the_clear(("braze_out", "base_url"), workspace.braze_out.base_url)
-    needed = seen.quota.requests / seen.quota.per_seconds * EXPECTED_ROUND_TRIP_SECONDS
-    if delivery.max_in_flight < needed:
-        because = f"answers that take {EXPECTED_ROUND_TRIP_SECONDS:g} s leave a part of the quota unused"
-        yield Mistake(("delivery", "max_in_flight"), f"{because} below {needed:.0f}")
-    if seen.api == "receivers":
-        yield from _receivers_warnings(workspace)
-    if workspace.callback.auth.none:
-        yield Mistake(("callback", "auth", "none"), "whoever reaches the listener can announce videos")
-
-
-def connector_warnings(
-    connector: ConnectorConfig, workspaces: Sequence[WorkspaceConfig], descriptors: int
-) -> Iterator[Mistake]:
-    """What works and is probably not meant, in connector.yaml; `descriptors` is how many files a process may open here."""
-    listener = connector.listener
-    kinds = sum(1 + (each.topics.viewers is not None) + (each.braze_in is not None) for each in workspaces)
-    of_calls = listener.max_in_flight * kinds
-    if listener.max_connections < (least := of_calls + PLACES_BESIDE_CALLS):
-        because = f"calls of {len(workspaces)} workspaces can take {of_calls} places"
-        yield Mistake(
-            ("listener", "max_connections"), f"{because}: they get in each other's way below {least}"
-        )
-    needed = listener.max_connections + DESCRIPTORS_OF_THE_PROCESS
-    needed += sum(map(_descriptors, workspaces))
-    if descriptors < needed:
-        message = f"a process may open {descriptors} files here (ulimit -n), and may need {needed}"
-        yield Mistake(("listener", "max_connections"), message)
-
-
 def needs_of_connector(connector: ConnectorConfig, workspace: WorkspaceConfig) -> Iterator[Mistake]:
     """What a workspace file rests on that connector.yaml does not have."""
     if workspace.callback.auth.oauth2 is not None and connector.listener.oauth2 is None:
         missing = "needs listener.oauth2.signing_key in connector.yaml: it signs the access tokens"
         yield Mistake(("callback", "auth", "oauth2"), missing)
-
-
-def clashes(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
-    """Rules between workspaces, and between the topics of one."""
-    yield from _same_identity(workspaces)
-    yield from _same_topic(workspaces)
-
-
-def _descriptors(workspace: WorkspaceConfig) -> int:
-    """Connections of a workspace: four clients of Kafka and those to SEEN; one more and those to Braze, where it exports."""
-    of_seen = 4 * DESCRIPTORS_OF_A_CLIENT + workspace.delivery.max_in_flight
-    of_braze = DESCRIPTORS_OF_A_CLIENT + workspace.delivery.max_in_flight
-    return of_seen + (0 if workspace.braze_out is None else of_braze)
 
 
 def _spool(listener: ListenerConfig, workspaces: int) -> Iterator[Mistake]:
@@ -251,22 +179,6 @@ def _receivers(location: Location, source: SourceConfig, *, by_seen: bool) -> It
         )
 
 
-def _receivers_warnings(workspace: WorkspaceConfig) -> Iterator[Mistake]:
-    for index, source in enumerate(workspace.sources):
-        for name in source.properties or ():
-            if name not in _RECEIVER:
-                unknown = (
-                    "is no field of a receiver that SEEN documents: extra_args takes what else the film uses"
-                )
-                yield Mistake(("sources", index, "properties", name), unknown)
-        if source.properties is not None and "customer_id" not in source.properties:
-            unknown = "has no customer_id: an event may be filmed twice, and videos cannot be told apart"
-            yield Mistake(("sources", index, "properties"), unknown)
-    if workspace.delivery.max_buffered < (items := workspace.seen.batch.max_items):
-        few = f"is less than seen.batch.max_items: no request will have {items} receivers"
-        yield Mistake(("delivery", "max_buffered"), few)
-
-
 def _callback_auth(auth: CallbackAuth) -> Iterator[Mistake]:
     given = (bool(auth.token), bool(auth.basic), auth.oauth2 is not None, auth.jwt is not None, auth.none)
     if sum(given) != 1:
@@ -288,85 +200,6 @@ def _braze_out(out: BrazeOut, group_id: str) -> Iterator[Mistake]:
     yield from _backoff(("braze_out", "probe"), out.probe)
 
 
-def _in_the_clear(location: Location, url: str) -> Iterator[Mistake]:
-    if url.startswith("http:") and not _is_loopback(url):
-        yield Mistake(location, "is plain http: the token crosses the network in the clear")
-
-
 def _backoff(location: Location, backoff: Backoff) -> Iterator[Mistake]:
     if backoff.max_seconds < backoff.initial_seconds:
         yield Mistake((*location, "max_seconds"), "must be at least initial_seconds")
-
-
-def _same_identity(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
-    first: dict[object, tuple[int, Location]] = {}
-    told: set[tuple[int, int, Location]] = set()
-    for index, workspace in enumerate(workspaces):
-        for identity, location, message in _identities(workspace):
-            earlier, there = first.setdefault(identity, (index, location))
-            consequence = location[-1] == "group_id" and workspaces[earlier].name == workspace.name
-            if earlier != index and not consequence and (earlier, index, location) not in told:
-                told.add((earlier, index, location))
-                yield Clash(index, location, message, earlier, there)
-
-
-def _identities(workspace: WorkspaceConfig) -> Iterator[tuple[object, Location, str]]:
-    seen = workspace.seen
-    yield ("name", workspace.name), ("name",), "is already taken by"
-    yield ("group", workspace.group_id), ("group_id",), "is already taken by"
-    if workspace.braze_out is not None:
-        yield ("group", workspace.braze_out.group_id), ("braze_out", "group_id"), "is already taken by"
-    target = "workspace_id" if seen.api == "data" else "campaign_slug"
-    if getattr(seen, target) is not None:
-        quota = ("quota", _origin(seen.base_url), target, getattr(seen, target))
-        yield quota, ("seen", target), "shares its quota at SEEN with"
-        if workspace.braze_in is not None:
-            # The listener is shown this and no base_url.
-            braze = ("braze", target, getattr(seen, target))
-            yield braze, ("seen", target), "is what Braze's calls are matched by, as those of"
-    auth, taken = workspace.callback.auth, "is already taken by"
-    if auth.oauth2 is not None:
-        # The token endpoint is shown a client and no workspace.
-        yield ("client", auth.oauth2.client_id), ("callback", "auth", "oauth2", "client_id"), taken
-    if auth.jwt is not None:
-        audience = ("audience", auth.jwt.issuer, auth.jwt.audience)
-        yield audience, ("callback", "auth", "jwt", "audience"), taken
-
-
-def _same_topic(workspaces: Sequence[WorkspaceConfig]) -> Iterator[Clash]:
-    """A topic has one role in the whole configuration. Workspaces may share it in that role, one may not name it twice."""
-    claims: dict[str, list[tuple[str, int, Location]]] = {}
-    for index, workspace in enumerate(workspaces):
-        for topic, role, location in _roles(workspace):
-            earlier = claims.setdefault(topic, [])
-            for other_role, other_index, other_location in earlier:
-                if other_role != role or other_index == index:
-                    yield Clash(index, location, "is already taken by", other_index, other_location)
-                    break
-            earlier.append((role, index, location))
-
-
-def _roles(workspace: WorkspaceConfig) -> Iterator[tuple[str, str, Location]]:
-    for number, source in enumerate(workspace.sources):
-        for index, topic in enumerate(source.topics):
-            yield topic, "source", ("sources", number, "topics", index)
-    if workspace.braze_in is not None:
-        # What is posted for one workspace is meant for no other.
-        yield workspace.braze_in.topic, f"braze_in of {workspace.name}", ("braze_in", "topic")
-    for role in type(workspace.topics).model_fields:
-        topic = getattr(workspace.topics, role)
-        if topic is not None:
-            yield topic, role, ("topics", role)
-
-
-def _origin(url: str) -> tuple[str | None, int | None, str]:
-    parts = urllib.parse.urlsplit(url)
-    return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme), parts.path
-
-
-def _is_loopback(url: str) -> bool:
-    host = urllib.parse.urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

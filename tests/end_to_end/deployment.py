@@ -79,7 +79,8 @@ class Deployment:
         if "viewers" in sections:
             settings["viewers"] = sections["viewers"]
             settings["topics"]["viewers"] = self.topic("viewers", name)
-        settings |= {each: sections[each] for each in ("braze_out",) if each in sections}
+        if "braze_out" in sections:
+            settings["braze_out"] = sections["braze_out"]
         folder = self.directory / "workspaces"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.yaml").write_bytes(orjson.dumps(settings))  # JSON is YAML 1.2

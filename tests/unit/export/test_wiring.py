@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from connector import wiring
-from connector.config import rules
+from connector.config import cautions, rules
+from connector.config.clashes import clashes
 from connector.config.model import Config, ConnectorConfig, WorkspaceConfig
 from connector.kafka.assignor import Member
 from connector.published import VideoReady, video_ready_message
@@ -128,11 +129,11 @@ def test_a_group_of_its_own_is_asked_for() -> None:
             "must differ from the workspace's group_id: two kinds of readers cannot be one group",
         )
     ]
-    taken = list(rules.clashes([workspace("acme"), workspace("acme-braze")]))
+    taken = list(clashes([workspace("acme"), workspace("acme-braze")]))
     assert [(each.at, each.location, each.earlier_location) for each in taken] == [
         (1, ("group_id",), ("braze_out", "group_id"))
     ]
-    assert not list(rules.clashes([workspace("acme"), workspace("other")]))
+    assert not list(clashes([workspace("acme"), workspace("other")]))
 
 
 @pytest.mark.parametrize("name", ["braze_id", "external_id", "user_alias", "_update_existing_only"])
@@ -159,7 +160,7 @@ def test_waits_that_shrink_are_a_mistake() -> None:
     ],
 )
 def test_a_key_in_the_clear_is_warned_of(url: str, *, warned: bool) -> None:
-    found = said(rules.workspace_warnings(workspace(base_url=url)))
+    found = said(cautions.workspace_warnings(workspace(base_url=url)))
     assert (("braze_out", "base_url") in [location for location, _ in found]) is warned
 
 
@@ -168,7 +169,7 @@ def test_an_export_needs_files_of_its_own() -> None:
     needed = [
         message.rsplit(" ", 1)[1]
         for config in (alone, workspace())
-        for location, message in said(rules.connector_warnings(KAFKA, [config], 10))
+        for location, message in said(cautions.connector_warnings(KAFKA, [config], 10))
         if message.startswith("a process may open")
     ]
     assert int(needed[1]) - int(needed[0]) == 8 + 32
