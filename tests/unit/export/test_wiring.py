@@ -134,6 +134,9 @@ def test_a_group_of_its_own_is_asked_for() -> None:
         (1, ("group_id",), ("braze_out", "group_id"))
     ]
     assert not list(clashes([workspace("acme"), workspace("other")]))
+    # Of one name that is taken, the groups that are made of it are no news.
+    twice = [each.location for each in clashes([workspace("acme"), workspace("acme")])]
+    assert twice == [("name",), ("seen", "workspace_id")]
 
 
 @pytest.mark.parametrize("name", ["braze_id", "external_id", "user_alias", "_update_existing_only"])
