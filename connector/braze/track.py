@@ -20,13 +20,13 @@ import orjson
 
 from connector.http.answer import not_about_the_event, parsed, said, unanswered
 from connector.http.exchange import Response
+from connector.text import REDACTED_BYTES
 from connector.types import Accepted, InDoubt, Reason, Reject, Retry, Suspend, Verdict
 
 if TYPE_CHECKING:
     from connector.http.exchange import Reply
 
 _API = "Braze"
-_ERRORS_BYTES = 2_000
 
 
 class _Errors(NamedTuple):
@@ -37,7 +37,10 @@ class _Errors(NamedTuple):
 
 
 def judge_track(reply: Reply, items: int) -> list[Verdict]:
-    """What the answer means for each of `items` attribute objects that were sent, in their order."""
+    """What the answer means for each of `items` attribute objects that were sent, in their order.
+
+    What it says of one of them is neither redacted nor shortened much.
+    """
     if not isinstance(reply, Response):
         return [unanswered(reply)] * items
     match reply.status:
@@ -70,7 +73,7 @@ def _taken(answer: Response, items: int) -> list[Verdict]:
 def _unplaced(answer: Response, errors: _Errors, items: int) -> Verdict:
     words = said(answer, _API)
     if items == 1:
-        words |= _in_words(errors.unplaced, answer.status)
+        words |= _in_words(errors.unplaced, answer)
         return Reject(reason=Reason.REFUSED_BY_BRAZE, **words)
     words["detail"] += " with errors that name no attribute object"
     return InDoubt(reason=Reason.UNEXPECTED_ANSWER, **words)
@@ -90,9 +93,8 @@ def _refused(answer: Response, items: int) -> list[Verdict]:
 
 
 def _named(errors: _Errors, index: int, answer: Response) -> Reject:
-    return Reject(
-        reason=Reason.REFUSED_BY_BRAZE, status=answer.status, **_in_words(errors.named[index], answer.status)
-    )
+    words = _in_words(errors.named[index], answer)
+    return Reject(reason=Reason.REFUSED_BY_BRAZE, status=answer.status, **words)
 
 
 def _errors(value: object, items: int) -> _Errors:
@@ -118,13 +120,13 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _in_words(errors: list[object], status: int) -> dict[str, Any]:
-    text = _json(errors)
-    return {"detail": f"Braze answered {status} ({text})", "response": text}
+def _in_words(errors: list[object], answer: Response) -> dict[str, Any]:
+    text = _text(errors, answer)
+    return {"detail": f"Braze answered {answer.status} ({text})", "response": text}
 
 
-def _json(errors: list[object]) -> str:
+def _text(errors: list[object], answer: Response) -> str:
     try:
-        return orjson.dumps(errors)[:_ERRORS_BYTES].decode("utf-8", "ignore")
+        return orjson.dumps(errors)[:REDACTED_BYTES].decode("utf-8", "ignore")
     except orjson.JSONEncodeError:  # it is read down to 1,024 levels, and written down to 254
-        return "errors that nest too deep to be repeated"
+        return answer.excerpt

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from connector.types import Event, Sighting, Verdict
 
 _LONGEST_DETAIL = 600
+_LONGEST_RESPONSE = 2048
 _BEFORE, _AFTER = b'{"attributes":[', b"]}"
 
 
@@ -50,4 +51,5 @@ class TrackDestination:
 
     def _clean(self, verdict: Verdict) -> Verdict:
         detail = redacted_start(verdict.detail, _LONGEST_DETAIL, self._redact)
-        return replace(verdict, detail=detail, response=self._redact(verdict.response))
+        response = redacted_start(verdict.response, _LONGEST_RESPONSE, self._redact)
+        return replace(verdict, detail=detail, response=response)

@@ -209,6 +209,19 @@ async def test_a_key_that_braze_repeats_is_in_no_verdict(emulator: Emulator) -> 
     assert (wrong in refused.detail, wrong in refused.response) == (False, False)
 
 
+async def test_a_key_that_lies_across_the_end_of_what_is_shown_is_not_shown_in_part(
+    emulator: Emulator,
+) -> None:
+    async with client(emulator.url) as braze:
+        for before in (*range(540, 600, 5), *range(1_950, 2_060, 5)):
+            emulator.braze.refusals = {"jane": "x" * before + KEY + "x" * 3_000}
+            events = [event("jane", a=1), event("john", a=1)]
+            refused, _ = await destination(braze).send(events, Permit())
+            assert isinstance(refused, Reject)
+            assert not any(KEY[:4] in shown for shown in (refused.detail, refused.response))
+            assert (len(refused.detail), len(refused.response)) == (600, 2_048)
+
+
 async def test_nothing_is_looked_up(emulator: Emulator) -> None:
     async with client(emulator.url) as braze:
         with pytest.raises(ValueError, match="not looked up"):

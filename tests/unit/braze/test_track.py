@@ -249,4 +249,6 @@ def test_errors_too_deep_to_be_written_again_are_no_crash() -> None:
         + b"]" * 300
         + b"}]}"
     )
-    assert kinds(judged(201, deep, 2)) == [REFUSED, QUEUED]
+    refused, queued = judged(201, deep, 2)
+    assert kinds([refused, queued]) == [REFUSED, QUEUED]
+    assert (refused.detail, refused.response) == ("Braze answered 201 (excerpt)", "excerpt")
