@@ -15,23 +15,20 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import socket
+import contextlib
 import ssl
-from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 import h11
-from aiohappyeyeballs import start_connection
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from aiohappyeyeballs import AddrInfoType
     from yarl import URL
 
-_NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8
+_NEXT_ADDRESS_SECONDS = 1.0
 _MOST_HEADER_BYTES = 65_536
 _MOST_EVENTS = 8192
 _PIECE = 4096  # of the shortest chunks these are some hundreds: a few milliseconds
@@ -103,7 +100,7 @@ class Answer:
         return size
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def exchange(
     method: str, url: URL, addresses: Sequence[str], headers: Mapping[str, str]
 ) -> AsyncIterator[Answer]:
@@ -126,24 +123,21 @@ async def exchange(
 
 
 async def _connected(url: URL, addresses: Sequence[str]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if url.port is None or url.raw_host is None:
-        raise ValueError("the URL names no host")
-    places = [_place(each, url.port) for each in addresses]
-    sock = await start_connection(places, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS)
-    try:
-        if url.scheme != "https":
-            return await asyncio.open_connection(sock=sock, limit=_PIECE)
-        name = url.raw_host.removesuffix(".")
-        return await asyncio.open_connection(sock=sock, limit=_PIECE, ssl=_trust(), server_hostname=name)
-    except BaseException:
-        sock.close()
-        raise
+    """A connection to the first address that has one within some time; the last may take all that is left."""
+    *others, last = addresses
+    for address in others:
+        with contextlib.suppress(OSError):  # TimeoutError is one
+            async with asyncio.timeout(_NEXT_ADDRESS_SECONDS):
+                return await _opened(url, address)
+    return await _opened(url, last)
 
 
-def _place(address: str, port: int) -> AddrInfoType:
-    if ":" in address:
-        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
-    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
+async def _opened(url: URL, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    # By its address, and not with a socket of ours: those uvloop closes twice where TLS fails, with what has its number then.
+    if url.scheme != "https":
+        return await asyncio.open_connection(address, url.port, limit=_PIECE)
+    name = (url.raw_host or "").removesuffix(".")
+    return await asyncio.open_connection(address, url.port, limit=_PIECE, ssl=_trust(), server_hostname=name)
 
 
 @cache

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import socket
 import ssl
-from contextlib import asynccontextmanager
+import struct
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -61,7 +64,7 @@ class Host:
             writer.transport.abort() if self._rest else writer.close()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def listening(host: Host, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     server = await asyncio.start_server(host.serve, "127.0.0.1", 0, ssl=context)
     async with server:
@@ -254,6 +257,65 @@ async def test_the_certificate_must_be_for_the_name_in_the_link_wherever_it_lead
     imageexchange._trust.cache_clear()
     assert asked_for == ["a.example", "a.example", "b.example"]
     assert len(host.asked) == 2
+
+
+class Resetting(threading.Thread):
+    """A host of TLS, in threads of its own, that ends connections in the middle, without a goodbye."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(daemon=True)
+        self._context = context
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port = self._listening.getsockname()[1]
+        self._turns = itertools.count()
+        self.closing = threading.Event()
+
+    def run(self) -> None:
+        while not self.closing.is_set():
+            taken, _ = self._listening.accept()
+            threading.Thread(target=self._end, args=(taken,), daemon=True).start()
+        self._listening.close()
+
+    def _end(self, taken: socket.socket) -> None:
+        with contextlib.suppress(OSError), taken:
+            if next(self._turns) % 4:  # or without a handshake
+                taken = self._context.wrap_socket(taken, server_side=True)
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            taken.close()
+
+
+def test_regression_connections_that_are_reset_during_tls_take_no_other_socket_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With uvloop a socket of ours was closed twice, the second time with another connection's number."""
+    pem = certificate(tmp_path, "a.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    imageexchange._trust.cache_clear()
+    host = Resetting(context)
+    host.start()
+    faults: set[str] = set()
+
+    async def look() -> None:
+        url = URL(f"https://a.example:{host.port}/p.png")
+        try:
+            async with exchange("HEAD", url, ["127.0.0.1"], {}):
+                pass
+        except (OSError, EOFError) as error:
+            faults.add(type(error).__name__)
+
+    async def looks() -> None:
+        for _ in range(40):
+            await asyncio.gather(*(look() for _ in range(16)))
+
+    uvloop.run(looks())
+    imageexchange._trust.cache_clear()
+    host.closing.set()
+    socket.create_connection(("127.0.0.1", host.port)).close()
+    host.join(10)
+    assert faults
+    assert faults <= {"ConnectionResetError", "BrokenPipeError", "SSLError", "IncompleteReadError"}
 
 
 async def test_of_several_addresses_one_that_answers_is_used() -> None:
