@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
+from tests.simulation.batches import AsSeenSays, InBatches, LeavesInTime, PreparedFirst
 from tests.simulation.history import (
     Arrived,
-    Assigned,
     CommitSent,
     Committed,
     Died,
     Drained,
     Ended,
-    Heard,
     Produced,
     Published,
     Sent,
 )
 from tests.simulation.limits import Bounded, OneSender, Recovers, WithinQuota
-from tests.simulation.plan import LEASES
+from tests.simulation.plan import LEASES, planned
+from tests.simulation.records import REFUSED
+from tests.simulation.repeats import NothingTwice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,10 @@ def violations(plan: Plan, history: Sequence[Entry], *, across_owners: bool = LE
             WithinQuota(workspace, across_owners=across_owners),
             Bounded(workspace),
             Recovers(workspace),
+            AsSeenSays(workspace),
+            InBatches(workspace),
+            LeavesInTime(workspace),
+            PreparedFirst(workspace),
         ]
         for entry in history:
             if entry.ws == workspace.name:
@@ -61,17 +66,13 @@ def violations(plan: Plan, history: Sequence[Entry], *, across_owners: bool = LE
     return found
 
 
-def planned(plan: WorkspacePlan) -> dict[int, PlannedRecord]:
-    """The plan's records by their number, canaries included."""
-    return {each.number: each for each in (*plan.records, *plan.canaries)}
-
-
 class NothingLost:
     """G1: each record ends as planned, its outcome is durable before its offset is committed, and all is committed in the end."""
 
     def __init__(self, plan: WorkspacePlan) -> None:
         self.broken: list[str] = []
         self._records = planned(plan)
+        self._takes_existing = plan.limits.takes_existing
         self._produced: defaultdict[int, list[PlannedRecord]] = defaultdict(list)
         self._certain: defaultdict[int, int] = defaultdict(int)
         self._outcomes: dict[int, tuple[str, str]] = {}
@@ -108,21 +109,32 @@ class NothingLost:
         record = self._records[entry.number]
         if entry.kind == "dead letter":
             self._dead_letters.add(entry.number)
-            if record.ends not in ("rejected", "expired"):
+            if not {"rejected", "expired"} & self._ends(record):
                 self._break(entry.at, f"record {entry.number} ({record.what}) was dead-lettered")
             return
-        # What is refused for ever and meets another fault at its last try is given up for that.
-        may_expire = record.what in ("403", "404") and entry.kind == "expired"
-        if entry.kind != record.ends and not may_expire:
+        if entry.kind not in self._ends(record):
             self._break(entry.at, f"record {entry.number} ({record.what}) ended as {entry.kind}")
         if entry.kind != "accepted" and entry.number not in self._dead_letters:
             self._break(entry.at, f"the outcome of record {entry.number} came before its dead letter")
         known = self._outcomes.setdefault(entry.number, (entry.kind, entry.event_id))
-        if known != (entry.kind, entry.event_id):
+        if known != (entry.kind, entry.event_id) and not self._may_exist(record):
             self._break(
                 entry.at,
                 f"record {entry.number} has two outcomes: {known} and {entry.kind}, {entry.event_id}",
             )
+
+    def _ends(self, record: PlannedRecord) -> set[str]:
+        """How it may end. What is refused for ever and meets another fault at its last try is given up for that."""
+        ends = {record.ends}
+        if record.what in REFUSED:
+            ends.add("expired")
+        if self._may_exist(record):
+            ends.add("rejected")
+        return ends
+
+    def _may_exist(self, record: PlannedRecord) -> bool:
+        """Whether it may be rejected since another has its id; after a crash it is taken for a repeat, and accepted."""
+        return not self._takes_existing and record.shares_id and record.ends == "accepted"
 
     def _commit_sent(self, entry: CommitSent) -> None:
         self._offsets[entry.commit] = entry.offsets
@@ -165,27 +177,31 @@ class InOrder:
         for each in self._records.values():
             self._lanes[each.partition, each.order_key].append(each.number)
         self._settled: set[int] = set()
-        self._on_wire: dict[int, tuple[int, bytes | None]] = {}
+        self._on_wire: dict[int, set[tuple[int, bytes | None]]] = {}
 
     def see(self, entry: Entry) -> None:
         """Looks at the next entry."""
         match entry:
             case Published() if entry.kind != "dead letter":
                 self._settled.add(entry.number)
-            case Sent() if entry.number is not None:
-                self._sent(entry, entry.number)
+            case Sent():
+                self._sent(entry)
             case Ended():
                 self._on_wire.pop(entry.request, None)
-            case Arrived() if entry.number is not None:
-                self._arrived(entry.at, entry.number)
+            case Arrived():
+                for number in entry.numbers:
+                    self._arrived(entry.at, number)
             case _:
                 pass
 
-    def _sent(self, entry: Sent, number: int) -> None:
-        sent = entry.replica, self._records[number].order_key
-        if sent in self._on_wire.values():
-            self.broken.append(f"{entry.at:.3f}: two requests of key {sent[1]!r} are on the wire")
-        self._on_wire[entry.request] = sent
+    def _sent(self, entry: Sent) -> None:
+        sending: set[tuple[int, bytes | None]] = set()
+        for number in entry.numbers:
+            sent = entry.replica, self._records[number].order_key
+            if sent in sending or any(sent in keys for keys in self._on_wire.values()):
+                self.broken.append(f"{entry.at:.3f}: two events of key {sent[1]!r} are on the wire")
+            sending.add(sent)
+        self._on_wire[entry.request] = sending
 
     def _arrived(self, at: float, number: int) -> None:
         record = self._records[number]
@@ -196,42 +212,3 @@ class InOrder:
             self.broken.append(
                 f"{at:.3f}: record {number} arrived before {lane[0]} of key {record.order_key!r} was settled"
             )
-
-
-class NothingTwice:
-    """What SEEN shows as taken is not sent again, where look-ups are on; what a commit says is settled never is."""
-
-    def __init__(self, plan: WorkspacePlan) -> None:
-        self.broken: list[str] = []
-        self._looks_up = plan.limits.look_up
-        self._heard: defaultdict[int, list[int]] = defaultdict(list)
-        self._said: dict[int, tuple[int, ...]] = {}
-        self._covered: set[int] = set()
-
-    def see(self, entry: Entry) -> None:
-        """Looks at the next entry."""
-        match entry:
-            case Heard() if entry.kind != "dead letter":
-                self._heard[entry.replica].append(entry.number)
-            case Assigned():
-                self._heard[entry.replica].clear()  # of an epoch that is over
-            case CommitSent():
-                self._said[entry.commit] = tuple(self._heard[entry.replica])
-            case Committed():
-                self._covered.update(self._said[entry.commit])
-            case Sent() if entry.number is not None:
-                self._sent(entry, entry.number)
-            case Arrived() if entry.shown and self._looks_up:
-                self.broken.append(
-                    f"{entry.at:.3f}: record {entry.number} was sent again, and SEEN shows it as taken"
-                )
-            case _:
-                pass
-
-    def _sent(self, entry: Sent, number: int) -> None:
-        if number in self._covered:
-            self.broken.append(
-                f"{entry.at:.3f}: record {number} was sent, and a commit says that it is settled"
-            )
-        elif number in self._heard[entry.replica]:
-            self.broken.append(f"{entry.at:.3f}: record {number} was sent after its outcome, in one epoch")

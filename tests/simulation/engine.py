@@ -6,11 +6,12 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import jmespath
 
 from connector.delivery.backoff import Backoff
+from connector.delivery.batch import BatchLimits
 from connector.delivery.commit import Committer
 from connector.delivery.delivery import DeliveryPolicy
 from connector.delivery.dispatch import Dispatcher
@@ -22,23 +23,30 @@ from connector.delivery.suspension import Suspension
 from connector.metrics import Metrics
 from connector.outbound.data import DataDestination
 from connector.outbound.mapping import Mapping
+from connector.outbound.receivers import ReceiversDestination
 from connector.seen.limits import QuotaLimits
 from connector.seen.quota import Quota
+from connector.seen.receiver import ReceiverRules
 from tests.simulation.broker import Group, Member
+from tests.simulation.client import SimulatedClient
 from tests.simulation.history import Died, Sample
 from tests.simulation.loop import Process, VirtualLoop
 from tests.simulation.plan import SESSION_SECONDS
-from tests.simulation.seen import SimulatedClient, SimulatedSeen
+from tests.simulation.preparing import SimulatedPreparation
 from tests.simulation.topics import DEAD_LETTERS, OUTCOMES, SOURCE
+from tests.simulation.values import IMAGE
 
 if TYPE_CHECKING:
     from random import Random
 
+    from connector.delivery.request import Destination
     from connector.metrics import WorkspaceMetrics
     from connector.seen.client import SeenClient
     from connector.types import OutcomeKind
     from tests.simulation.history import Entry
-    from tests.simulation.plan import Limits, WorkspacePlan
+    from tests.simulation.plan import WorkspacePlan
+    from tests.simulation.seen import SimulatedSeen
+    from tests.simulation.settings import Limits
 
 _WHERE = jmespath.compile("type != 'other'")
 PROBE = Backoff(1, 60)
@@ -110,8 +118,15 @@ class Replica:
         settler = Settler(
             self.member, Origin(plan.name, "0.0.0", OUTCOMES, DEAD_LETTERS), clock, series, self.counts
         )
-        destination = DataDestination(cast("SeenClient", self._client), lambda text: text)
-        path = Path(destination, quota, lease, Suspension(PROBE), _policy(limits), limits.max_in_flight)
+        path = Path(
+            _destination(limits, cast("SeenClient", self._client)),
+            quota,
+            lease,
+            Suspension(PROBE),
+            _policy(limits),
+            limits.max_in_flight,
+            SimulatedPreparation(plan, self.number, random, self._around.history) if limits.images else None,
+        )
         bounds = Bounds(limits.max_buffered, 33_554_432, limits.max_uncommitted)
         committer = Committer(plan.name, self.member, quota, lease, clock, series)
         self.pump = Pump(
@@ -165,6 +180,18 @@ class Replica:
         )
 
 
+def _destination(limits: Limits, client: SeenClient) -> Destination:
+    if limits.api == "data":
+        return DataDestination(client, _as_it_is)
+    room = limits.max_request_bytes - limits.max_items - 1
+    batch = BatchLimits(limits.max_items, room, limits.max_wait_seconds)
+    return ReceiversDestination(client, batch, _as_it_is, takes_existing=limits.takes_existing)
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
 def _policy(limits: Limits) -> DeliveryPolicy:
     return DeliveryPolicy(
         backoff=Backoff(1, 60),
@@ -179,9 +206,11 @@ def _reader(limits: Limits) -> Mapping:
     return Mapping(
         where=_WHERE,
         properties=None,
-        tombstones=cast("Literal['reject', 'skip']", limits.tombstones),
-        images=(),
-        on_bad_image="reject",
+        receiver=None if limits.api == "data" else ReceiverRules(),
+        tombstones=limits.tombstones,
+        images=() if limits.images is None else (IMAGE,),
+        on_bad_image=limits.images or "reject",
+        fetch_images=limits.images is not None,
         max_record_bytes=524_288,
-        max_request_bytes=262_144,
+        max_request_bytes=limits.max_request_bytes,
     )

@@ -17,35 +17,55 @@ class Produced(NamedTuple):
     number: int
 
 
+class Prepared(NamedTuple):
+    """A replica knows what there is to know of the record's image: the event may be sent, or `is_bad`."""
+
+    at: float
+    ws: str
+    replica: int
+    number: int
+    is_bad: bool
+
+
 class Sent(NamedTuple):
-    """A replica has written a request. `number` is the record's for a POST, None for a look-up."""
+    """A replica has written a request. `numbers` are the records' for a POST, none for a look-up; `size` is its body's."""
 
     at: float
     ws: str
     replica: int
     request: int
-    number: int | None
-    id: str
+    numbers: tuple[int, ...]
+    size: int
 
 
 class Arrived(NamedTuple):
-    """SEEN has counted a request. `shown`: it had the item already, with the values that the request carries."""
+    """SEEN has counted a request. `shown`: of its records those that it had already, with the values that it carries."""
 
     at: float
     ws: str
     replica: int
     request: int
-    number: int | None
-    shown: bool
+    numbers: tuple[int, ...]
+    shown: tuple[int, ...]
 
 
 class Taken(NamedTuple):
-    """SEEN has carried out a POST: it has the item."""
+    """SEEN has carried out a POST, or this much of it: it has the record's item."""
 
     at: float
     ws: str
     request: int
     number: int
+
+
+class Said(NamedTuple):
+    """SEEN says of one item of a batch what is wrong with it."""
+
+    at: float
+    ws: str
+    request: int
+    number: int
+    words: str
 
 
 class Ended(NamedTuple):
@@ -58,7 +78,7 @@ class Ended(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A message is durable in Kafka. `kind` is that of the outcome, or `dead letter`."""
+    """A message is durable in Kafka. `kind` is that of the outcome, or `dead letter`, whose `words` say why."""
 
     at: float
     ws: str
@@ -66,6 +86,7 @@ class Published(NamedTuple):
     number: int
     kind: str
     event_id: str
+    words: str
 
 
 class Heard(NamedTuple):
@@ -174,9 +195,11 @@ class Drained(NamedTuple):
 
 Entry = (
     Produced
+    | Prepared
     | Sent
     | Arrived
     | Taken
+    | Said
     | Ended
     | Published
     | Heard

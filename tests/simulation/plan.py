@@ -11,20 +11,30 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation.records import PlannedRecord, records
+from tests.simulation.settings import draw_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Literal
+
+    from tests.simulation.settings import Api, Limits
 
 WORKSPACES = ("acme", "bravo")
 SESSION_SECONDS = 30.0
 QUIET_SECONDS = 110.0
 """How long after a long outage nothing else goes wrong."""
 
-SEEN_FAULTS = (
+_OF_BOTH = (
     *("500", "503", "502", "429", "409", "409 taken", "garbage", "garbage taken", "slow", "no connection"),
     *("reset", "reset taken", "hang", "hang taken", "late"),
 )
-"""What a request can meet. `taken`: it was carried out all the same; `late`: carried out after the client gave up."""
+SEEN_FAULTS: dict[Api, tuple[str, ...]] = {
+    "data": _OF_BOTH,
+    "receivers": (*_OF_BOTH, "reset part", "hang part", "500 part", "503 taken", "400", "misfit"),
+}
+"""What a request can meet. `taken`: it was carried out all the same, `part`: as far as the half of it; `late`: carried out
+after the client gave up; `400`, of more than one item: a refusal that does not say of which, `misfit`: nor of how many.
+"""
 REFUSED = "401"
 """As long as it lasts it meets all: SEEN refuses a workspace, not one request of many."""
 OUTAGES = ("503", "502", "no connection", "hang")
@@ -47,10 +57,6 @@ TAKEOVERS = ("zombie", "cut off")
 
 LEASES = True
 """Whether the engine sends only while it holds a lease, and hands the state of its quota on: then takeovers are drawn."""
-
-
-_QUOTAS = ((8, 4.0), (15, 10.0), (30, 10.0), (60, 10.0), (36, 60.0), (22, 40.0))
-"""Requests and seconds: some windows are shorter than a takeover, some longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +83,18 @@ class PlannedTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The settings of a workspace."""
-
-    requests: int
-    per_seconds: float
-    grace_seconds: float
-    timeout_seconds: float
-    max_in_flight: int
-    max_buffered: int
-    max_uncommitted: int
-    give_up_after_seconds: float
-    look_up: bool
-    tombstones: str
-
-
-@dataclass(frozen=True, slots=True)
 class WorkspacePlan:
-    """The course of one workspace. `calm_at` is when all faults have ended; `chance` that a request meets a fault."""
+    """The course of one workspace. `calm_at` is when all faults have ended; `chance` that a request meets a fault.
+
+    `most_items`: SEEN takes no more in one request. `alone` is written when nothing else is left to do.
+    """
 
     name: str
     limits: Limits
     records: tuple[PlannedRecord, ...]
     canaries: tuple[PlannedRecord, ...]
+    alone: PlannedRecord
+    most_items: int
     weather: tuple[Spell, ...]
     background: tuple[str, ...]
     chance: float
@@ -111,39 +106,49 @@ class WorkspacePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The course of one seed."""
+    """The course of one seed, with one API of SEEN."""
 
     seed: int
+    api: Api
     workspaces: tuple[WorkspacePlan, ...]
 
 
-def draw(seed: int) -> Plan:
-    """The course of `seed`."""
-    return Plan(seed, tuple(_Drawing(seed, name).workspace() for name in WORKSPACES))
+def planned(plan: WorkspacePlan) -> dict[int, PlannedRecord]:
+    """All records of the plan by their number, the late ones included."""
+    return {each.number: each for each in (*plan.records, plan.alone, *plan.canaries)}
+
+
+def draw(seed: int, api: Api = "data") -> Plan:
+    """The course of `seed` with that API."""
+    return Plan(seed, api, tuple(_Drawing(seed, api, name).workspace() for name in WORKSPACES))
 
 
 class _Drawing:
     """Draws one workspace's course."""
 
-    def __init__(self, seed: int, name: str) -> None:
+    def __init__(self, seed: int, api: Api, name: str) -> None:
+        self.api = api
         self.name = name
-        self.random = Random(f"{seed}/{name}/plan")
+        self.random = Random(f"{seed}/{api}/{name}/plan")
         self.horizon = self.random.uniform(100, 150)
         has_outage = self.random.random() < 0.03
         self.cut = self.random.uniform(50, self.horizon - 40) if has_outage else None
         self.outage_seconds = self.random.uniform(420, 600)
 
     def workspace(self) -> WorkspacePlan:
-        limits = self._limits()
-        drawn, canaries = records(self.random, self.horizon, self._stretch, self._during_outage(), limits)
+        images: Literal["reject", "drop"] | None = self.random.choice((None, None, "reject", "drop"))
+        limits = draw_limits(self.random, self.api, images)
+        drawn, late = records(self.random, self.horizon, self._stretch, self._during_outage(), limits)
         turns = self._turns()
         return WorkspacePlan(
             name=self.name,
             limits=limits,
             records=drawn,
-            canaries=canaries,
+            canaries=late[:-1],
+            alone=late[-1],
+            most_items=self.random.choice((1000, 1000, 4)),
             weather=self._weather(turns),
-            background=tuple(self.random.sample(SEEN_FAULTS, self.random.randint(3, 8))),
+            background=tuple(self.random.sample(SEEN_FAULTS[self.api], self.random.randint(3, 8))),
             chance=self.random.choice((0.0, 0.03, 0.06, 0.12)),
             kafka=tuple(self._spell(what, 2, 35) for what in self._some(KAFKA_FAULTS, 1, 3)),
             turns=turns,
@@ -166,23 +171,6 @@ class _Drawing:
         if self.cut is None:
             return ()
         return [self.cut + self.random.uniform(0, self.outage_seconds) for _ in range(20)]
-
-    def _limits(self) -> Limits:
-        pick = self.random
-        timeout = pick.choice((10.0, 20.0, 30.0))
-        requests, per_seconds = pick.choice(_QUOTAS)
-        return Limits(
-            requests=requests,
-            per_seconds=per_seconds,
-            grace_seconds=pick.choice((5.0, timeout)),
-            timeout_seconds=timeout,
-            max_in_flight=pick.choice((3, 8, 16)),
-            max_buffered=pick.choice((15, 60, 200)),
-            max_uncommitted=pick.choice((25, 80, 400)),
-            give_up_after_seconds=420.0 if pick.random() < 0.2 else 3600.0,
-            look_up=pick.random() < 0.85,
-            tombstones=pick.choice(("reject", "skip")),
-        )
 
     def _some(self, kinds: Sequence[str], least: int, most: int) -> list[str]:
         return self.random.choices(kinds, k=self.random.randint(least, most))
@@ -210,7 +198,7 @@ class _Drawing:
         )
 
     def _weather(self, turns: Sequence[PlannedTurn]) -> tuple[Spell, ...]:
-        spells = [self._spell(what, 3, 45) for what in self._some(SEEN_FAULTS, 1, 3)]
+        spells = [self._spell(what, 3, 45) for what in self._some(SEEN_FAULTS[self.api], 1, 3)]
         if self.random.random() < 0.3:
             spells.append(replace(self._spell(REFUSED, 3, 60), share=1.0))
         spells += [

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import orjson
+from tests.simulation.settings import SOON_SECONDS
+from tests.simulation.values import BAD_IMAGE, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
+
+    from tests.simulation.settings import Api, Limits
 
 PARTITIONS = 3
 """The last one is for canaries alone."""
@@ -17,38 +20,40 @@ _USED = PARTITIONS - 1
 _PEOPLE = 24
 _CANARIES = 60
 _CANARY_SECONDS = 20.0
-POISONS = {
-    "400": "rejected",
-    "ErrInvalidRequest": "rejected",
-    "403": "rejected",
-    "404": "rejected",
-    "500": "expired",
+POISONS: dict[Api, dict[str, str]] = {
+    "data": {
+        "400": "rejected",
+        "ErrInvalidRequest": "rejected",
+        "403": "rejected",
+        "404": "rejected",
+        "500": "expired",
+    },
+    "receivers": {
+        "refused": "rejected",
+        "400": "rejected",
+        "403": "rejected",
+        "404": "rejected",
+        "500": "expired",
+    },
 }
-"""How SEEN answers some events, for ever, and how they end."""
-QUICK = ("400", "ErrInvalidRequest")
+"""How SEEN answers some events, for ever, and how they end. `refused`: it names the item; else it answers the whole batch so."""
+QUICK = ("400", "ErrInvalidRequest", "refused")
 """Those that end at the first answer; the others end when they are given up, so they are planted where that is soon."""
-_SOON_SECONDS = 600.0
 REFUSED = ("403", "404")
-UNUSABLE = ("bad json", "array", "no id", "empty", "tombstone", "filtered")
-
-
-class Settings(Protocol):
-    """Of a workspace's settings, those that decide how a record ends."""
-
-    @property
-    def tombstones(self) -> str:
-        """`reject` or `skip`."""
-        ...
-
-    @property
-    def give_up_after_seconds(self) -> float:
-        """When an event's own failures expire it."""
-        ...
+UNUSABLE: dict[Api, tuple[str, ...]] = {
+    "data": ("bad json", "array", "no id", "empty", "tombstone", "filtered"),
+    "receivers": ("bad json", "array", "no first name", "bad phone", "empty", "tombstone", "filtered"),
+}
+"""What is no event, or none that is meant for SEEN."""
+WITHOUT_ID = "no id"
+"""A receiver may be without: then nothing is unique about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRecord:
-    """A record and its coordinates. `what` is its kind, `ends` how it must end; `id` is None for what is no event."""
+    """A record and its coordinates. `what` is its kind, `ends` how it must end; `id` is None for what is no event, and empty
+    for an event without one.
+    """
 
     number: int
     at: float
@@ -59,18 +64,22 @@ class PlannedRecord:
     id: str | None
     what: str
     ends: str
+    has_image: bool
+    shares_id: bool
 
     @property
     def poison(self) -> str | None:
         """How SEEN answers it for ever, None if it takes it."""
-        return self.what if self.what in POISONS else None
+        return self.what if any(self.what in poisons for poisons in POISONS.values()) else None
 
     @property
     def order_key(self) -> bytes | None:
         """The key whose order counts, None if it has none."""
         if self.id is None:
             return None
-        return self.id.encode() if self.key is None else self.key
+        if self.key is not None:
+            return self.key
+        return self.id.encode() or f"{self.partition}/{self.offset}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +97,23 @@ def records(
     horizon: float,
     stretch: Callable[[float], float],
     during_outage: Sequence[float],
-    settings: Settings,
+    limits: Limits,
 ) -> tuple[tuple[PlannedRecord, ...], tuple[PlannedRecord, ...]]:
-    """The records, by time; and the canaries: late events that show SEEN well, where a poison needs that to be found."""
+    """The records, by time; and late events: the last comes when nothing else is left, the others are canaries, which show
+    SEEN well where a poison needs that to be found.
+    """
     people = [_person(random, number) for number in range(_PEOPLE)]
     times = sorted([*map(stretch, _times(random, horizon)), *during_outage])
-    poisons = tuple(POISONS) if settings.give_up_after_seconds < _SOON_SECONDS else QUICK
-    kinds = _kinds(random, len(times), poisons)
-    writing = _Writing(random, settings)
+    is_soon = limits.give_up_after_seconds < SOON_SECONDS
+    poisons = [each for each in POISONS[limits.api] if is_soon or each in QUICK]
+    kinds = _kinds(random, len(times), poisons, limits)
+    writing = _Writing(random, limits)
     written = tuple(
         writing.record(at, _about(random, people, what), what) for at, what in zip(times, kinds, strict=True)
     )
     canary = _Person("canary", PARTITIONS - 1, has_key=False, is_one_item=False)
     begin = max(times[-1], stretch(horizon))
-    late = range(_CANARIES * any(what in REFUSED for what in kinds))
+    late = range(1 + _CANARIES * any(what in REFUSED for what in kinds))
     return written, tuple(writing.record(begin + _CANARY_SECONDS * place, canary, "event") for place in late)
 
 
@@ -131,11 +143,14 @@ def _times(random: Random, horizon: float) -> list[float]:
     return times + [random.uniform(0, horizon) for _ in range(102 - len(times))]
 
 
-def _kinds(random: Random, count: int, poisons: Sequence[str]) -> list[str]:
+def _kinds(random: Random, count: int, poisons: Sequence[str], limits: Limits) -> list[str]:
     kinds = ["event"] * count
+    odd = [*UNUSABLE[limits.api], *[WITHOUT_ID] * (limits.api == "receivers")]
     for place in range(count):
         if random.random() < 0.07:
-            kinds[place] = random.choice(UNUSABLE)
+            kinds[place] = random.choice(odd)
+        elif limits.images is not None and random.random() < 0.05:
+            kinds[place] = BAD_IMAGE
     if random.random() < 0.6:
         for _ in range(random.randint(1, 3)):
             kinds[random.randrange(count * 3 // 4)] = random.choice(poisons)
@@ -145,9 +160,9 @@ def _kinds(random: Random, count: int, poisons: Sequence[str]) -> list[str]:
 class _Writing:
     """Gives records their numbers and offsets."""
 
-    def __init__(self, random: Random, settings: Settings) -> None:
+    def __init__(self, random: Random, limits: Limits) -> None:
         self._random = random
-        self._settings = settings
+        self._limits = limits
         self._ends = [random.choice((0, 1000))] * PARTITIONS
         self._number = 0
 
@@ -158,41 +173,32 @@ class _Writing:
         self._ends[partition] = offset + 1
         self._number += 1
         key = person.name.encode() if person.has_key or what == "tombstone" else None
+        if key and person.is_one_item and self._limits.api == "receivers" and self._random.random() < 0.3:
+            key += b"-other"  # two keys, one id
         event_id = person.name if person.is_one_item else f"{person.name}-{self._number}"
-        sendable = what == "event" or what in POISONS
+        has_image = what == BAD_IMAGE or (self._limits.images is not None and self._number % 3 > 0)
         return PlannedRecord(
             number=self._number,
             at=at,
             partition=partition,
             offset=offset,
             key=None if what == "empty" else key,
-            value=_value(what, event_id, self._number),
-            id=event_id if sendable else None,
+            value=value(self._limits.api, what, event_id, self._number, has_image=has_image),
+            id=self._id(event_id, what),
             what=what,
             ends=self._ends_as(what),
+            has_image=has_image,
+            shares_id=person.is_one_item,
         )
 
-    def _ends_as(self, what: str) -> str:
-        if what == "filtered" or (what == "tombstone" and self._settings.tombstones == "skip"):
-            return "skipped"
-        if what in UNUSABLE:
-            return "rejected"
-        return POISONS.get(what, "accepted")
-
-
-def _value(what: str, event_id: str, number: int) -> bytes | None:
-    match what:
-        case "tombstone" | "empty":
+    def _id(self, event_id: str, what: str) -> str | None:
+        if what in UNUSABLE[self._limits.api]:
             return None
-        case "bad json":
-            return b'{"id": "' + event_id.encode()
-        case "array":
-            return orjson.dumps([{"id": event_id, "n": number}])
-        case "no id":
-            return orjson.dumps({"n": number})
-        case "filtered":
-            return orjson.dumps({"id": event_id, "n": number, "type": "other"})
-        case _:
-            return orjson.dumps(
-                {"id": event_id, "n": number, "name": f"Name {number % 7}", "score": number / 3}
-            )
+        return "" if what == WITHOUT_ID else event_id
+
+    def _ends_as(self, what: str) -> str:
+        if what == "filtered" or (what == "tombstone" and self._limits.tombstones == "skip"):
+            return "skipped"
+        if what in UNUSABLE[self._limits.api] or (what == BAD_IMAGE and self._limits.images == "reject"):
+            return "rejected"
+        return POISONS[self._limits.api].get(what, "accepted")

@@ -6,28 +6,38 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.simulation.history import Assigned, Ended, Fault, Heard, Produced, Published, Sent, Turn
-from tests.simulation.plan import KAFKA_FAULTS, LEASES, REFUSED, SEEN_FAULTS, TAKEOVERS, TURNS
+from tests.simulation.plan import KAFKA_FAULTS, LEASES, REFUSED, SEEN_FAULTS, TAKEOVERS, TURNS, planned
 from tests.simulation.records import POISONS, UNUSABLE
+from tests.simulation.values import BAD_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.simulation.history import Entry
     from tests.simulation.plan import Plan
+    from tests.simulation.settings import Api
 
 _LONG_SECONDS = 3.0
+_OF_API: dict[Api, tuple[str, ...]] = {
+    "data": ("request: look-up",),
+    "receivers": (
+        *("event: no id", "batch: one", "batch: several", "batch: full"),
+        *("item: refused", "item: exists", "poison: 413"),
+    ),
+}
 
 
-def expected() -> list[str]:
-    """Every kind that many courses must show."""
+def expected(api: Api) -> list[str]:
+    """Every kind that many courses with that API must show."""
     turns = (*TURNS, *TAKEOVERS * LEASES)
     return [
-        *(f"event: {what}" for what in ("event", *sorted(POISONS), *UNUSABLE)),
+        *(f"event: {what}" for what in ("event", BAD_IMAGE, *sorted(POISONS[api]), *UNUSABLE[api])),
         *(f"outcome: {what}" for what in ("accepted", "rejected", "expired", "dead letter")),
-        *("request: create", "request: look-up", "request: timed out", "request: cut off"),
-        *(f"seen: {what}" for what in (*SEEN_FAULTS, REFUSED)),
+        *("request: create", "request: timed out", "request: cut off"),
+        *_OF_API[api],
+        *(f"seen: {what}" for what in (*SEEN_FAULTS[api], REFUSED)),
         *("long outage: 503", "long outage: 502", "long outage: no connection", "long outage: hang"),
-        *(f"poison: {what}" for what in sorted(POISONS)),
+        *(f"poison: {what}" for what in sorted(POISONS[api]) if what != "refused"),
         *(f"kafka: {what}" for what in KAFKA_FAULTS),
         "kafka: publish refused",
         *(f"turn: {what}" for what in turns),
@@ -40,10 +50,10 @@ def kinds(plan: Plan, history: Sequence[Entry]) -> Counter[str]:
     """What occurred in one course."""
     found: Counter[str] = Counter()
     for workspace in plan.workspaces:
-        whats = {each.number: each.what for each in (*workspace.records, *workspace.canaries)}
+        whats = {each.number: each.what for each in planned(workspace).values()}
         if workspace.outage is not None:
             found[f"long outage: {workspace.outage.what}"] += 1
-        counting = _Counting(whats)
+        counting = _Counting(whats, workspace.limits.max_items)
         for entry in history:
             if entry.ws == workspace.name:
                 counting.see(entry)
@@ -52,7 +62,8 @@ def kinds(plan: Plan, history: Sequence[Entry]) -> Counter[str]:
 
 
 class _Counting:
-    def __init__(self, whats: dict[int, str]) -> None:
+    def __init__(self, whats: dict[int, str], max_items: int) -> None:
+        self._max_items = max_items
         self.found: Counter[str] = Counter()
         self._whats = whats
         self._open: dict[int, float] = {}
@@ -66,7 +77,7 @@ class _Counting:
                 self.found[f"event: {self._whats[entry.number]}"] += 1
             case Sent():
                 self._open[entry.request] = entry.at
-                self.found["request: look-up" if entry.number is None else "request: create"] += 1
+                self._see_sent(entry)
             case Ended():
                 self._open.pop(entry.request, None)
                 if entry.how in ("timed out", "cut off"):
@@ -83,6 +94,12 @@ class _Counting:
                 self.found["assignment"] += 1
             case _:
                 pass
+
+    def _see_sent(self, entry: Sent) -> None:
+        self.found["request: create" if entry.numbers else "request: look-up"] += 1
+        if entry.numbers and self._max_items > 1:
+            self.found["batch: one" if len(entry.numbers) == 1 else "batch: several"] += 1
+            self.found["batch: full"] += len(entry.numbers) == self._max_items
 
     def _see_published(self, entry: Published) -> None:
         self.found[f"outcome: {entry.kind}"] += 1

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,27 +14,33 @@ from tests.simulation.history import Entry, Turn, digest
 from tests.simulation.plan import draw
 from tests.simulation.records import PARTITIONS
 from tests.simulation.report import expected
+from tests.simulation.settings import APIS
 from tests.simulation.trial import try_seed
 from tests.simulation.world import run
+
+if TYPE_CHECKING:
+    from tests.simulation.settings import Api
 
 SEEDS = range(100_000, 100_060)
 """Others than those that `make simulate` begins with."""
 
 
 @pytest.mark.timeout(300)
-def test_every_promise_is_kept_and_every_kind_of_thing_occurs() -> None:
+@pytest.mark.parametrize("api", APIS)
+def test_every_promise_is_kept_and_every_kind_of_thing_occurs(api: Api) -> None:
     found: Counter[str] = Counter()
     for seed in SEEDS:
-        result = try_seed(seed)
+        result = try_seed(seed, api)
         assert not result.broken, f"seed {seed}: {result.broken}"
         found.update(result.found)
-    rare = {kind for kind in expected() if kind.startswith(("long outage", "lease lost"))}
-    assert not [kind for kind in expected() if not found[kind] and kind not in rare]
+    rare = {kind for kind in expected(api) if kind.startswith(("long outage", "lease lost"))}
+    assert not [kind for kind in expected(api) if not found[kind] and kind not in rare]
 
 
-def test_a_course_is_as_large_as_it_is_said_to_be() -> None:
+@pytest.mark.parametrize("api", APIS)
+def test_a_course_is_as_large_as_it_is_said_to_be(api: Api) -> None:
     for seed in range(30):
-        plan = draw(seed)
+        plan = draw(seed, api)
         records = [each for workspace in plan.workspaces for each in workspace.records]
         assert len(records) >= 200
         for workspace in plan.workspaces:
@@ -46,9 +53,10 @@ def test_a_course_is_as_large_as_it_is_said_to_be() -> None:
             assert len(workspace.weather) + len(workspace.kafka) >= 2
 
 
-def test_a_course_is_the_same_each_time_whatever_sets_hash() -> None:
+@pytest.mark.parametrize("api", APIS)
+def test_a_course_is_the_same_each_time_whatever_sets_hash(api: Api) -> None:
     def replayed(hash_seed: str) -> str:
-        command = [sys.executable, "-m", "tests.simulation", "--seed", "3"]
+        command = [sys.executable, "-m", "tests.simulation", "--api", api, "--seed", "3"]
         environment = os.environ | {"PYTHONHASHSEED": hash_seed}
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=60, check=True

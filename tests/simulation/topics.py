@@ -96,7 +96,8 @@ class Topics:
         number, kind, event_id = self.describe(topic, headers, message)
         if kind != "dead letter":
             self.settled.add(number)
-        self.note(Published(self.now, self.plan.name, replica, number, kind, event_id))
+        words = headers.get("seen-dead-letter-detail", b"").decode()
+        self.note(Published(self.now, self.plan.name, replica, number, kind, event_id, words))
 
     def describe(self, topic: str, headers: Mapping[str, bytes], message: Message) -> tuple[int, str, str]:
         """The record that `message` is about, the kind of its outcome, and the event's id."""

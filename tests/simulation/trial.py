@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tests.simulation.history import Entry
+    from tests.simulation.settings import Api
 
 _CHUNK = 10
 
@@ -33,9 +35,9 @@ class Result:
     hours: float
 
 
-def try_seed(seed: int) -> Result:
-    """Lives through the course of `seed`."""
-    plan = draw(seed)
+def try_seed(seed: int, api: Api = "data") -> Result:
+    """Lives through the course of `seed` with that API."""
+    plan = draw(seed, api)
     history: list[Entry] = []
     try:
         run(plan, history)
@@ -45,10 +47,10 @@ def try_seed(seed: int) -> Result:
     return Result(seed, violations(plan, history) + stuck, kinds(plan, history), history[-1].at / 3600)
 
 
-def try_many(seeds: Iterable[int], jobs: int) -> Iterator[Result]:
+def try_many(seeds: Iterable[int], api: Api, jobs: int) -> Iterator[Result]:
     """Lives through many, `jobs` at a time; gives the results in order."""
     with ProcessPoolExecutor(jobs, get_context("spawn"), _begin) as pool:
-        yield from pool.map(try_seed, seeds, chunksize=_CHUNK)
+        yield from pool.map(partial(try_seed, api=api), seeds, chunksize=_CHUNK)
 
 
 def _begin() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 START = 1_800_000_000.0
 _LONGEST_DRAIN_SECONDS = 4000.0
+_ALONE_SECONDS = 200
 _SAMPLE_SECONDS = 5.0
 
 
@@ -88,7 +89,7 @@ class _Workspace:
         self._group.give(self._owner.member)
         sampling = asyncio.create_task(self._sample())
         await asyncio.gather(self._produce(), self._take_turns())
-        left = await self._drain()
+        left = await self._drain() or await self._leave_one_alone()
         await self._owner.stop()
         sampling.cancel()
         skipped = sum(each.counts[OutcomeKind.SKIPPED] for each in self._replicas)
@@ -116,6 +117,17 @@ class _Workspace:
                 if (planned := next(canaries, None)) is not None:
                     self._topics.produce(planned)
             await asyncio.sleep(2)
+        return self._topics.uncommitted
+
+    async def _leave_one_alone(self) -> int:
+        """Writes one event where nothing has been sent for longer than a window, and waits until it is settled."""
+        limits = self._plan.limits
+        await asyncio.sleep(limits.per_seconds + limits.grace_seconds + limits.timeout_seconds)
+        self._topics.produce(self._plan.alone)
+        for _ in range(_ALONE_SECONDS):
+            if not self._topics.uncommitted:
+                break
+            await asyncio.sleep(1)
         return self._topics.uncommitted
 
     def _new_replica(self) -> Replica:
