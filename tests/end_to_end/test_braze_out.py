@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from connector.sandbox.emulator import BrazeSettings, Emulator, EmulatorSettings, Fault, WorkspaceSettings
 from tests.end_to_end.deployment import SEEN_TOKEN, eventually, headers_of
@@ -158,3 +159,39 @@ async def test_a_429_of_braze_holds_the_export_and_nothing_else(
         assert not films(seen)
         await eventually(lambda: len(films(seen)) == 3, "they are written after that")
         assert (await deployment.status(EXPORT))["outcomes"]["accepted"] == 3
+
+
+async def test_a_group_that_is_set_back_writes_the_videos_again_and_touches_nothing_else(
+    deployment: Deployment, seen: Emulator
+) -> None:
+    export(deployment, seen)
+    async with deployment:
+        await has_state(deployment, "running")
+        await deployment.produce({"value": orjson.dumps({"id": "user-1"}), "key": b"user-1"})
+        await call_back(deployment, 1, *range(20))
+        await deployment.settled(20, EXPORT)
+        await deployment.settled(1)
+        assert await deployment.stop() == 0
+        seen.braze.attributes.clear()
+        await set_back(deployment)
+        await deployment.start()
+        await deployment.settled(20, EXPORT)
+        assert (await deployment.status())["outcomes"]["accepted"] == 0
+        assert len(await deployment.read("videos")) == 20
+    assert films(seen) == {f"user-{user}": 1 for user in range(20)}
+    assert [each.method for each in seen.arrivals("acme")] == ["POST"]
+
+
+async def set_back(deployment: Deployment) -> None:
+    """What `kafka-consumer-groups.sh --reset-offsets --to-earliest` does with the export's group."""
+    records = await deployment.read("videos")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=deployment.bootstrap,
+        group_id=f"{deployment.group()}-braze",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    partitions = [TopicPartition(each.topic, each.partition) for each in records]
+    consumer.assign(partitions)
+    await consumer.commit(dict.fromkeys(partitions, 0))
+    await consumer.stop()
