@@ -23,8 +23,8 @@ _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
-    """The system's clock, and not the event loop's: uvloop's stands still within a turn, and the quota must not gain by
-    that. Where the system can tell, the time goes on while the machine sleeps: a lease must not outlive that.
+    """The system's clock, and not the event loop's, which may stand still within a turn: the quota must not gain by that.
+    Where the system can tell, the time goes on while the machine sleeps: a lease must not outlive that.
     """
 
     def wall(self) -> float:

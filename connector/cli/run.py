@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 import structlog
-import uvloop
 
 from connector.app import App
 from connector.cli.configuration import config_option, load_or_exit
@@ -35,7 +34,7 @@ def run(directory: Path) -> None:
     give_large_blocks_back()
     look_for_garbage_seldom()
     try:
-        uvloop.run(_until_signal(config))
+        asyncio.run(_until_signal(config))
     except OSError as error:  # a port that cannot be had; what happens later is the workspaces' own affair
         click.echo(f"seen-connector: a port cannot be had (listener.port, admin.port): {error}", err=True)
         sys.exit(FAILED)

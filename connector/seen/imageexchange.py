@@ -133,7 +133,6 @@ async def _connected(url: URL, addresses: Sequence[str]) -> tuple[asyncio.Stream
 
 
 async def _opened(url: URL, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    # By its address, and not with a socket of ours: those uvloop closes twice where TLS fails, with what has its number then.
     if url.scheme != "https":
         return await asyncio.open_connection(address, url.port, limit=_PIECE)
     name = (url.raw_host or "").removesuffix(".")

@@ -1,6 +1,6 @@
 """The addresses of a host, from the system's resolver, in threads of its own.
 
-The names come from events, so their servers may be slow on purpose. The pool that asyncio and uvloop look names up in is
+The names come from events, so their servers may be slow on purpose. The pool that the event loop looks names up in is
 shared with everything else: a few names that hang there would keep the connector from SEEN. For the same reason addresses are
 remembered for a while: images come from few hosts, and these need not queue behind names that hang.
 """

@@ -15,8 +15,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import uvloop
-
 from connector.sandbox.kafka import LocalKafka
 from tests.fuzz.books import Books
 from tests.fuzz.place import place
@@ -29,7 +27,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=100_000, help="how many, at least")
     parser.add_argument("--seed", type=int, default=1, help="which ones")
     arguments = parser.parse_args()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner() as runner:
         books = runner.run(_run(arguments.requests, arguments.seed))
     sys.stdout.write("\n".join(books.lines()) + "\n")
     return 1 if books.breaches else 0

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import socket
 import ssl
-import struct
-import threading
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
@@ -26,6 +17,7 @@ from yarl import URL
 from connector.seen import imageexchange
 from connector.seen.imageexchange import NoHttpError, exchange
 from connector.seen.imagelink import Reach, Target, aim
+from tests.tls import certificate, resetting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -222,20 +214,6 @@ async def test_the_connection_is_ended_without_waiting_for_the_host() -> None:
                 await asyncio.sleep(0.01)
 
 
-def certificate(folder: Path, name: str) -> Path:
-    """A file with a key, and a certificate for `name` that nobody else has signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    names = x509.SubjectAlternativeName([x509.DNSName(name)])
-    signed = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
-    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "both.pem").write_bytes(text + signed.public_bytes(Encoding.PEM))
-    return folder / "both.pem"
-
-
 async def test_the_certificate_must_be_for_the_name_in_the_link_wherever_it_leads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,61 +237,27 @@ async def test_the_certificate_must_be_for_the_name_in_the_link_wherever_it_lead
     assert len(host.asked) == 2
 
 
-class Resetting(threading.Thread):
-    """A host of TLS, in threads of its own, that ends connections in the middle, without a goodbye."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(daemon=True)
-        self._context = context
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port = self._listening.getsockname()[1]
-        self._turns = itertools.count()
-        self.closing = threading.Event()
-
-    def run(self) -> None:
-        while not self.closing.is_set():
-            taken, _ = self._listening.accept()
-            threading.Thread(target=self._end, args=(taken,), daemon=True).start()
-        self._listening.close()
-
-    def _end(self, taken: socket.socket) -> None:
-        with contextlib.suppress(OSError), taken:
-            if next(self._turns) % 4:  # or without a handshake
-                taken = self._context.wrap_socket(taken, server_side=True)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            taken.close()
-
-
 def test_regression_connections_that_are_reset_during_tls_take_no_other_socket_with_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With uvloop a socket of ours was closed twice, the second time with another connection's number."""
-    pem = certificate(tmp_path, "a.example")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    imageexchange._trust.cache_clear()
-    host = Resetting(context)
-    host.start()
     faults: set[str] = set()
 
-    async def look() -> None:
-        url = URL(f"https://a.example:{host.port}/p.png")
+    async def look(port: int) -> None:
         try:
-            async with exchange("HEAD", url, ["127.0.0.1"], {}):
+            async with exchange("HEAD", URL(f"https://a.example:{port}/p.png"), ["127.0.0.1"], {}):
                 pass
         except (OSError, EOFError) as error:
             faults.add(type(error).__name__)
 
-    async def looks() -> None:
+    async def looks(port: int) -> None:
         for _ in range(40):
-            await asyncio.gather(*(look() for _ in range(16)))
+            await asyncio.gather(*(look(port) for _ in range(16)))
 
-    uvloop.run(looks())
-    imageexchange._trust.cache_clear()
-    host.closing.set()
-    socket.create_connection(("127.0.0.1", host.port)).close()
-    host.join(10)
+    with resetting(tmp_path, monkeypatch, "a.example") as port:
+        imageexchange._trust.cache_clear()
+        uvloop.run(looks(port))
+        imageexchange._trust.cache_clear()
     assert faults
     assert faults <= {"ConnectionResetError", "BrokenPipeError", "SSLError", "IncompleteReadError"}
 
