@@ -44,6 +44,7 @@ def configure(deployment: Deployment, shape: Shape) -> None:
             "campaign_slug": "welcome-film",
             "auth": {"token": SEEN_TOKEN},
         }
+    deployment.connector["listener"].pop("publish_timeout_seconds", None)  # limits are the default ones
     deployment.workspace(
         seen=target,
         braze_in={"auth": {"token": BRAZE_TOKEN}, "topic": deployment.topic("braze")},
