@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -436,6 +437,22 @@ async def test_braze_cannot_close_the_door_to_callbacks_nor_they_to_braze(place:
     place.callbacks.gate.set()
     assert {(await each)[0] for each in flood} == {201}
     assert {(await each)[0] for each in held} == {200}
+
+
+async def test_calls_that_wait_for_their_turn_keep_no_place_from_callbacks() -> None:
+    async with running(replace(LIMITS, max_connections=16)) as place:
+        place.data.gate.clear()
+        flood = [asyncio.create_task(place.call()) for _ in range(16)]
+        await until(lambda: place.data.attempts == LIMITS.max_in_flight)
+        connections = partial(place.metrics.registry.get_sample_value, "seen_connector_listener_connections")
+        await until(lambda: connections() == 16)
+        seen = {"authorization": f"Bearer {TOKEN}"}
+        assert (await place.call(VIDEO, "/callbacks/acme", **seen))[0] == 200
+        place.data.gate.set()
+        ended = await asyncio.gather(*flood, return_exceptions=True)
+    answered = [each for each in ended if not isinstance(each, BaseException)]
+    assert len(answered) == 15
+    assert {status for status, _, _ in answered} == {201}
 
 
 async def test_a_body_that_is_too_large_is_refused_unread(place: Place) -> None:
