@@ -291,7 +291,7 @@ class Delivery:
 
     def _go_with_fewer(self, attempt: Attempt) -> None:
         """Any event of the batch may be the one at fault: halves find it, and the others arrive meanwhile."""
-        self.most_together = max(1, attempt.items // 2)
+        self.most_together = attempt.items // 2
 
     def _give_up(self, finding: Retry | InDoubt | Suspend, seconds: float) -> Outcome:
         refused = isinstance(finding, Suspend)

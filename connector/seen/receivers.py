@@ -72,7 +72,7 @@ def _says_that_it_exists(messages: object) -> bool:
     return (
         isinstance(messages, list)
         and bool(messages)
-        and all(isinstance(each, str) and _EXISTS in each.lower() for each in messages)
+        and all(isinstance(each, str) and _EXISTS in each for each in messages)
     )
 
 

@@ -59,6 +59,7 @@ def test_a_faulty_item_is_refused_with_seens_own_messages() -> None:
         {"customer_id": ["Too long."]},
         {"customer_id": "A receiver with this ID already exists."},
         {"customer_id": []},
+        {"customer_id": 7},
         {"phone": ["A receiver with this phone already exists."]},
     ],
 )
@@ -102,6 +103,7 @@ def test_regression_messages_that_nest_too_deep_to_be_written_are_shown_as_they_
         (302, Suspend, Reason.REDIRECTED),
         (429, Retry, Reason.OVER_QUOTA),
         (408, Retry, Reason.NOT_READY),
+        (425, Retry, Reason.NOT_READY),
         (500, Retry, Reason.SERVER_ERROR),
         (503, Retry, Reason.UNAVAILABLE),
         (409, InDoubt, Reason.CONFLICT),
@@ -116,9 +118,15 @@ def test_an_answer_that_is_not_about_items_is_about_all_of_them(
     assert kinds(judged(status, b"")) == [(kind, reason)] * 3
 
 
+def test_errors_for_each_item_are_documented_for_a_400_alone() -> None:
+    assert kinds(judged(422, [NO_NAME, {}, {}])) == [(Retry, Reason.BATCH_REFUSED)] * 3
+
+
 def test_one_that_is_alone_is_refused_where_a_batch_would_be_halved() -> None:
     assert kinds(judged(413, b"", 1)) == [(Reject, Reason.REFUSED_BY_SEEN)]
-    assert kinds(judged(422, b"", 1)) == [(Reject, Reason.BAD_REQUEST)]
+    (refused,) = judged(422, {"message": "the film is over"}, 1)
+    assert (type(refused), refused.reason) == (Reject, Reason.BAD_REQUEST)
+    assert refused.detail == "SEEN answered 422 (the film is over)"
 
 
 STATUSES = st.integers(100, 599)
