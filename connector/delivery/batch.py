@@ -12,7 +12,7 @@ _STEEPNESS = 8.0
 class BatchLimits:
     """What one request may carry: `items` events, whose bodies have `max_bytes` in all; None: what they have.
 
-    One with fewer events waits `wait_seconds` for more; 0: never.
+    One with fewer events waits `wait_seconds` for more, and longer where the quota runs short.
     """
 
     items: int = 1
@@ -26,7 +26,7 @@ class BatchLimits:
         they are spread evenly. Up to a half of them, that is `wait_seconds`. Beyond, it grows, so that a trickle of events
         never uses up a long window, and then stands still until it ends: from nothing, that takes a whole window.
         """
-        if self.wait_seconds == 0:
+        if self.items == 1:
             return 0.0
         return max(self.wait_seconds, interval * _STEEPNESS * (spent - _EASY_SHARE))
 

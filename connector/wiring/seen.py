@@ -163,6 +163,6 @@ def _mapping(source: model.SourceConfig, workspace: model.WorkspaceConfig) -> Ma
         images=source.images.properties if source.images else (),
         on_bad_image=source.images.on_failure if source.images else "reject",
         max_record_bytes=workspace.delivery.max_record_bytes,
-        max_request_bytes=seen.max_request_bytes,
+        max_request_bytes=seen.max_request_bytes - (0 if seen.api == "data" else len("[]")),
         fetch_images=source.images is not None and source.images.check == "fetch",
     )

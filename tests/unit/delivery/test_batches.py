@@ -58,7 +58,10 @@ def test_a_batch_waits_as_long_as_it_may_until_half_of_the_quota_is_used() -> No
     limits = BatchLimits(items=100, wait_seconds=1)
     assert limits.gathering_seconds(0.0, 3.6) == limits.gathering_seconds(0.5, 3.6) == 1
     assert limits.gathering_seconds(0.75, 3.6) == pytest.approx(7.2)
-    assert BatchLimits(items=100).gathering_seconds(1.0, 3.6) == 0
+    at_once = BatchLimits(items=100)
+    assert at_once.gathering_seconds(0.5, 3.6) == 0
+    assert at_once.gathering_seconds(0.75, 3.6) == pytest.approx(7.2)
+    assert BatchLimits().gathering_seconds(1.0, 3.6) == 0
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0.001, 100), st.floats(0, 10))
