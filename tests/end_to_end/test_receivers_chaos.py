@@ -96,8 +96,7 @@ class Course:
     async def _kill(self) -> None:
         """While a call is on the wire that SEEN carries out."""
         owner, _ = await roles(self._replicas)
-        self._seen.fail(Fault(act="hang", times=1, processed=True))
-        await eventually(lambda: not self._seen.faults(), "a call is on the wire")
+        await self._strike(Fault(act="hang", processed=True))
         owner.kill()
         await owner.start()
 
@@ -119,11 +118,13 @@ class Course:
         await self._seen.port.come_up()
 
     def _fail(self, fault: Fault) -> Callable[[], Awaitable[None]]:
-        async def fail() -> None:
-            self._seen.fail(fault)
-            await eventually(lambda: not self._seen.faults(), f"it has struck: {fault}")
+        return lambda: self._strike(fault)
 
-        return fail
+    async def _strike(self, fault: Fault) -> None:
+        """Returns when it has struck as often as it is to: calls of these events, or of earlier ones."""
+        self._seen.fail(fault)
+        await self.write()
+        await eventually(lambda: not self._seen.faults(), f"it has struck: {fault}")
 
 
 async def test_receivers_keep_every_promise_while_everything_breaks(
