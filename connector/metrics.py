@@ -17,124 +17,19 @@ from prometheus_client import (
     generate_latest,
 )
 
+from connector.labels import (
+    ATTEMPT_REASONS,
+    BRAZE_RESULTS,
+    CALLBACK_RESULTS,
+    CUT_CAUSES,
+    FOUND_BY,
+    OUTCOME_REASONS,
+    TOKEN_ANSWERS,
+)
 from connector.types import ImageResult, OutcomeKind, Priority, Reason, ViewerAct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-R = Reason
-_SENT_REJECTS = (
-    R.BAD_REQUEST,
-    R.INVALID_REQUEST,
-    R.REFUSED_BY_SEEN,
-    R.REFUSED_BY_BRAZE,
-    R.REFUSED_ALONE,
-    R.ALREADY_EXISTS,
-)
-_TAKEN = (R.CREATED, R.FOUND, R.ALREADY_EXISTS, R.QUEUED)
-_UNSENDABLE = (
-    R.TOMBSTONE,
-    R.EMPTY_RECORD,
-    R.UNREADABLE,
-    R.RECORD_TOO_LARGE,
-    R.NOT_JSON,
-    R.TOO_DEEP,
-    R.NUMBER_OUT_OF_RANGE,
-    R.NOT_AN_OBJECT,
-    R.MAPPING_FAILED,
-    R.ID_MISSING,
-    R.ID_NOT_A_STRING,
-    R.ID_TOO_LONG,
-    R.BAD_PROPERTY_NAME,
-    R.BAD_IMAGE,
-    R.BAD_FIELD,
-    R.NO_FIRST_NAME,
-    R.NO_ADDRESS,
-    R.BAD_PHONE,
-    R.BAD_EMAIL,
-    R.REQUEST_TOO_LARGE,
-    R.NO_ATTRIBUTES,
-)
-_RETRIES = (
-    R.OVER_QUOTA,
-    R.SERVER_ERROR,
-    R.UNAVAILABLE,
-    R.CANNOT_CONNECT,
-    R.NOT_READY,
-    R.LEASE_LOST,
-    R.OTHERS_REFUSED,
-    R.BATCH_REFUSED,
-)
-_SUSPENSIONS = (R.UNAUTHENTICATED, R.FORBIDDEN, R.UNKNOWN_WORKSPACE, R.REDIRECTED)
-_DOUBTS = (R.TIMED_OUT, R.CONNECTION_LOST, R.UNEXPECTED_ANSWER, R.CONFLICT)
-
-OUTCOME_REASONS: dict[OutcomeKind, tuple[Reason, ...]] = {
-    OutcomeKind.ACCEPTED: _TAKEN,
-    OutcomeKind.REJECTED: (*_UNSENDABLE, *_SENT_REJECTS),
-    OutcomeKind.EXPIRED: (R.GAVE_UP, R.TOO_OLD),
-    OutcomeKind.SKIPPED: (R.FILTERED, R.TOMBSTONE, R.OTHER_EVENT, R.SUPERSEDED),
-}
-"""The reasons that an outcome of each kind can have."""
-
-ATTEMPT_REASONS: dict[str, tuple[Reason, ...]] = {
-    "accepted": _TAKEN,
-    "reject": _SENT_REJECTS,
-    "retry": _RETRIES,
-    "suspend": _SUSPENSIONS,
-    "in_doubt": _DOUBTS,
-    "absent": (R.NOT_FOUND,),
-}
-"""The reasons that an attempt with each verdict can have."""
-
-CALLBACK_RESULTS = (
-    "published",
-    "spooled",
-    "dead_lettered",
-    "unauthenticated",
-    "no_viewer_events",
-    "wrong_method",
-    "too_large",
-    "wrong_type",
-    "busy",
-    "timed_out",
-    "cut_off",
-    "not_durable",
-    "unverifiable",
-)
-"""How a callback or viewer event can end; only the first three are answered 2xx."""
-
-BRAZE_RESULTS = (
-    "published",
-    "spooled",
-    "dead_lettered",
-    "unauthenticated",
-    "wrong_method",
-    "too_large",
-    "busy",
-    "timed_out",
-    "cut_off",
-    "not_durable",
-)
-"""How a call of Braze's can end; only the first two are answered 2xx."""
-
-TOKEN_ANSWERS = (
-    "issued",
-    "invalid_client",
-    "invalid_request",
-    "unsupported_grant_type",
-    "wrong_method",
-    "too_large",
-    "busy",
-    "timed_out",
-    "cut_off",
-)
-"""How a request for an access token can end; only the first gives one."""
-
-CUT_CAUSES = ("displaced", "no_place", "slow_head", "slow_reader", "too_much")
-"""Why a connection to the listener was cut off by us."""
-
-FOUND_BY = ("callback", "reconciliation")
-"""How a video can be found."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _DELIVERY_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)

@@ -20,7 +20,8 @@ from connector.inbound.auth import TokenAuth
 from connector.inbound.brazebody import CALL_HEADER, MAX_RECEIVERS
 from connector.inbound.door import Door
 from connector.inbound.listener import BrazeDoors, Listener
-from connector.metrics import BRAZE_RESULTS, Metrics
+from connector.labels import BRAZE_RESULTS
+from connector.metrics import Metrics
 from tests.doors import braze_intake, door
 from tests.unit.test_listener import LIMITS, TOKEN, VIDEO, Recorder, until
 

@@ -21,7 +21,8 @@ from connector.inbound.auth import BasicAuth, TokenAuth
 from connector.inbound.limits import Limits
 from connector.inbound.listener import Listener
 from connector.inbound.peers import Peers
-from connector.metrics import CALLBACK_RESULTS, Metrics
+from connector.labels import CALLBACK_RESULTS
+from connector.metrics import Metrics
 from connector.types import ViewerAct
 from tests.doors import door
 

@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from connector.delivery.request import VERDICTS
 from connector.http.exchange import Fault, NoResponse, Response
-from connector.metrics import ATTEMPT_REASONS, CALLBACK_RESULTS, OUTCOME_REASONS, Metrics
+from connector.labels import ATTEMPT_REASONS, CALLBACK_RESULTS, OUTCOME_REASONS
+from connector.metrics import Metrics
 from connector.seen.verdict import Exchange, judge, sight
 from connector.testing import READER
 from connector.types import OutcomeKind, Priority, Reason, Record, Skipped, Unsendable, ViewerAct

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from connector.cli import main
 from connector.config.values import WorkspaceName
 from connector.inbound.openapi import document
-from connector.metrics import CALLBACK_RESULTS, TOKEN_ANSWERS
+from connector.labels import CALLBACK_RESULTS, TOKEN_ANSWERS
 from tests.unit.test_listener import LIMITS, Place, running, wire
 
 KEPT = Path(__file__).parents[2] / "docs" / "openapi.json"

@@ -5,14 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from connector.metrics import (
-    ATTEMPT_REASONS,
-    CALLBACK_RESULTS,
-    CUT_CAUSES,
-    FOUND_BY,
-    TOKEN_ANSWERS,
-    Metrics,
-)
+from connector.labels import ATTEMPT_REASONS, CALLBACK_RESULTS, CUT_CAUSES, FOUND_BY, TOKEN_ANSWERS
+from connector.metrics import Metrics
 from connector.types import ImageResult, OutcomeKind, Priority, ViewerAct
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,8 @@ from connector.inbound.limits import Limits
 from connector.inbound.listener import Listener
 from connector.inbound.peers import Peers
 from connector.inbound.tokenendpoint import MAX_FORM_BYTES, MAX_FORMS, TokenEndpoint
-from connector.metrics import TOKEN_ANSWERS, Metrics
+from connector.labels import TOKEN_ANSWERS
+from connector.metrics import Metrics
 from connector.testing import FakeClock
 from connector.wiring import OwnTokens
 from tests.doors import door

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connector.braze.track import judge_track
 from connector.delivery.request import VERDICTS
 from connector.http.exchange import Fault, NoResponse, Response
-from connector.metrics import ATTEMPT_REASONS
+from connector.labels import ATTEMPT_REASONS
 from connector.types import Accepted, InDoubt, Reason, Reject, Retry, Suspend, Verdict
 from tests.unit.seen.values import JSON_VALUES
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.export.attributes import Attributes
-from connector.metrics import OUTCOME_REASONS
+from connector.labels import OUTCOME_REASONS
 from connector.published import (
     VideoOverdue,
     VideoReady,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connector.delivery.request import VERDICTS
 from connector.http.exchange import Fault, NoResponse, Response
-from connector.metrics import ATTEMPT_REASONS
+from connector.labels import ATTEMPT_REASONS
 from connector.seen.receivers import judge_receivers
 from connector.seen.verdict import Exchange, NoToken
 from connector.types import Accepted, InDoubt, Reason, Reject, Retry, Suspend, Verdict

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connector.delivery.request import VERDICTS
 from connector.http.exchange import Fault, NoResponse, Response
-from connector.metrics import ATTEMPT_REASONS
+from connector.labels import ATTEMPT_REASONS
 from connector.seen.verdict import Exchange, NoToken, judge, sight
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Sighting, Suspend, Verdict
 from tests.unit.seen.values import JSON_VALUES

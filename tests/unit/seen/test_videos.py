@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.http.exchange import Fault, NoResponse, Response
-from connector.metrics import ATTEMPT_REASONS
+from connector.labels import ATTEMPT_REASONS
 from connector.seen.verdict import NoToken, Video, VideosFound, VideoSighting, sight_videos
 from connector.types import Absent, InDoubt, Reason, Retry, Suspend
 from connector.videos.reconciler import _verdict
