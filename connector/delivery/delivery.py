@@ -22,13 +22,13 @@ Rules:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from connector.delivery.attempt import Again
 from connector.types import Absent, Accepted, InDoubt, Outcome, OutcomeKind, Reason, Reject, Retry, Suspend
 
 if TYPE_CHECKING:
-    from connector.delivery.backoff import Backoff
+    from connector.delivery.attempt import Attempt, DeliveryPolicy, Step
     from connector.delivery.offsets import OffsetTracker
     from connector.delivery.suspension import Suspension
     from connector.types import Event, Sighting, Unsendable, Verdict
@@ -37,48 +37,6 @@ if TYPE_CHECKING:
 _OFTEN = 3
 _NO_FAILURE = frozenset({Reason.OVER_QUOTA, Reason.LEASE_LOST, Reason.OTHERS_REFUSED})
 _MAY_BE_TAKEN = frozenset({Reason.SERVER_ERROR, Reason.UNAVAILABLE})
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryPolicy:
-    """How long and how often. Durations in seconds; `ttl_seconds` None means that no event is ever too old.
-
-    `latest_only`: of the events of one key that wait, only the last is sent.
-    """
-
-    backoff: Backoff
-    give_up_after_seconds: float
-    ttl_seconds: float | None
-    look_up_in_doubt: bool
-    look_up_after_seconds: float
-    latest_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """When a try was sent and when it ended (monotonic seconds), and a `chance` in [0, 1) for the jitter.
-
-    `tells`: a failure says something of SEEN. Not where the time that passed may not have passed for us, too: then the
-    silence may be our own; and of a batch only the first event tells, for it failed once. `items` are in the batch.
-    """
-
-    sent_at: float
-    ended_at: float
-    chance: float
-    tells: bool = True
-    items: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Another try is due at `at`, in monotonic seconds; before all other events if it comes `first`."""
-
-    at: float
-    first: bool = False
-
-
-Step = Outcome | Again
-"""What a verdict leads to: the end, or another try."""
 
 
 class Delivery:

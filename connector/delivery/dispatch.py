@@ -10,7 +10,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from connector.delivery.delivery import Again, Delivery
+from connector.delivery.attempt import Again
 from connector.delivery.preparing import Preparing
 from connector.delivery.request import Requests
 from connector.delivery.turns import Turns
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from connector.clock import Clock
+    from connector.delivery.delivery import Delivery
     from connector.delivery.lanes import Lanes
     from connector.delivery.offsets import OffsetTracker
     from connector.delivery.request import Path, Permit

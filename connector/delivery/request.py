@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import structlog
 
-from connector.delivery.delivery import Again, Attempt, Delivery, DeliveryPolicy, Step
+from connector.delivery.attempt import Again, Attempt, DeliveryPolicy, Step
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Retry, Suspend
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from connector.clock import Clock
     from connector.delivery.batch import BatchLimits
+    from connector.delivery.delivery import Delivery
     from connector.delivery.lease import Lease
     from connector.delivery.preparing import Preparation
     from connector.delivery.suspension import Suspended, Suspension

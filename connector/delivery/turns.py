@@ -19,8 +19,9 @@ from connector.delivery.lanes import Lanes
 from connector.types import Partition
 
 if TYPE_CHECKING:
+    from connector.delivery.attempt import DeliveryPolicy
     from connector.delivery.batch import BatchLimits
-    from connector.delivery.delivery import Delivery, DeliveryPolicy
+    from connector.delivery.delivery import Delivery
     from connector.types import Outcome
 
 

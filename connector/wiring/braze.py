@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import jmespath
 
 from connector.braze.client import MAX_REQUEST_BYTES, BrazeClient, BrazeEndpoint
+from connector.delivery.attempt import DeliveryPolicy
 from connector.delivery.batch import BatchLimits
-from connector.delivery.delivery import DeliveryPolicy
 from connector.export.attributes import Attributes
 from connector.export.destination import TrackDestination, room_in
 from connector.seen.limits import QuotaLimits

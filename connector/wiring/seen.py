@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import jmespath
 
 from connector.config.values import host_and_port
+from connector.delivery.attempt import DeliveryPolicy
 from connector.delivery.backoff import Backoff
 from connector.delivery.batch import BatchLimits
-from connector.delivery.delivery import DeliveryPolicy
 from connector.outbound.data import DataDestination
 from connector.outbound.images import ImagePreparation
 from connector.outbound.mapping import Mapping

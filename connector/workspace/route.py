@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from connector.config.model import BrazeOut, WorkspaceConfig
+    from connector.delivery.attempt import DeliveryPolicy
     from connector.delivery.backoff import Backoff
-    from connector.delivery.delivery import DeliveryPolicy
     from connector.delivery.preparing import Preparation
     from connector.delivery.pump import Reader
     from connector.kafka.source import SourceSettings

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 
 import jmespath
 
+from connector.delivery.attempt import DeliveryPolicy
 from connector.delivery.backoff import Backoff
 from connector.delivery.batch import BatchLimits
 from connector.delivery.commit import Committer
-from connector.delivery.delivery import DeliveryPolicy
 from connector.delivery.dispatch import Dispatcher
 from connector.delivery.lease import Lease
 from connector.delivery.pump import Bounds, Pump

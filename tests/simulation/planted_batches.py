@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from connector.delivery.delivery import Step
+    from connector.delivery.attempt import Step
     from connector.delivery.lanes import Lanes
     from connector.types import Event, Verdict
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from connector.delivery.attempt import Again, Attempt, DeliveryPolicy, Step
 from connector.delivery.backoff import Backoff
-from connector.delivery.delivery import Again, Attempt, Delivery, DeliveryPolicy, Step
+from connector.delivery.delivery import Delivery
 from connector.delivery.offsets import OffsetTracker
 from connector.delivery.suspension import Suspension
 from connector.types import (

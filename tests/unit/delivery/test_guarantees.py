@@ -15,8 +15,8 @@ import looptime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connector.delivery.attempt import DeliveryPolicy
 from connector.delivery.backoff import Backoff
-from connector.delivery.delivery import DeliveryPolicy
 from connector.delivery.pump import Bounds
 from connector.errors import KafkaUnavailable
 from connector.seen.limits import QuotaLimits
