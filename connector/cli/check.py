@@ -79,6 +79,9 @@ def _workspace(workspace: WorkspaceConfig) -> Iterator[str]:
     if topics.viewers is not None:
         yield f"POST, PUT or PATCH {_viewer_path(workspace)} → {topics.viewers}"
     yield f"outcomes → {topics.outcomes}, dead letters → {topics.dead_letters}"
+    if (out := workspace.braze_out) is not None:
+        rate = f"{out.quota.requests} requests per {out.quota.per_seconds:g} s"
+        yield f"{topics.videos} → /users/track at {out.base_url}, {rate}, as group {out.group_id}"
 
 
 def _as_object(config: Config) -> dict[str, object]:
@@ -95,6 +98,7 @@ def _as_object(config: Config) -> dict[str, object]:
                 "callback": _callback_path(workspace),
                 "viewer": None if workspace.topics.viewers is None else _viewer_path(workspace),
                 "braze_in": _braze_in(workspace),
+                "braze_out": _braze_out(workspace),
                 "topics": workspace.topics.model_dump(exclude_none=True),
             }
             for workspace in config.workspaces
@@ -119,6 +123,13 @@ def _braze_in(workspace: WorkspaceConfig) -> dict[str, object] | None:
     if workspace.braze_in is None:
         return None
     return {"paths": _braze_paths(workspace), "topic": workspace.braze_in.topic}
+
+
+def _braze_out(workspace: WorkspaceConfig) -> dict[str, object] | None:
+    out = workspace.braze_out
+    if out is None:
+        return None
+    return {"base_url": out.base_url, "group_id": out.group_id, "quota": out.quota.model_dump()}
 
 
 def _braze_paths(workspace: WorkspaceConfig) -> list[str]:

@@ -65,9 +65,9 @@ def connector_warnings(
 
 
 def _descriptors(workspace: WorkspaceConfig) -> int:
-    """Connections of a workspace: four clients of Kafka and those to SEEN; one more and those to Braze, where it exports."""
+    """Connections of a workspace: four clients of Kafka and those to SEEN; two more and those to Braze, where it exports."""
     of_seen = 4 * DESCRIPTORS_OF_A_CLIENT + workspace.delivery.max_in_flight
-    of_braze = DESCRIPTORS_OF_A_CLIENT + workspace.delivery.max_in_flight
+    of_braze = 2 * DESCRIPTORS_OF_A_CLIENT + workspace.delivery.max_in_flight
     return of_seen + (0 if workspace.braze_out is None else of_braze)
 
 
