@@ -74,8 +74,7 @@ class BrazeIntake:
         """All at once, but for those of one id: these in order. Raises what the first that failed has failed with."""
         courses: dict[object, list[int]] = defaultdict(list)
         for place, item in enumerate(items):
-            has_id = isinstance(item.found, Event) and item.found.id
-            courses[item.found.id if has_id else place].append(place)
+            courses[item.found.id or place].append(place)
         kept: dict[int, _Kept] = {}
 
         async def keep(places: list[int]) -> None:
