@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_PART_OF_BURSTS = 0.5
+
 _WAITS = Backoff(0.5, 5.0)
 """Between rounds in which Kafka took nothing; each has itself waited as long as a publication may."""
 
@@ -56,22 +58,22 @@ class DurablePublisher:
         self._finishing = asyncio.Event()
         self._why = ""
 
-    async def publish(self, topic: str, message: Message) -> Durability:
-        """Returns when `message` is durable, and says where.
+    async def publish(self, topic: str, message: Message, part: float = 1.0) -> Durability:
+        """Returns when `message` is durable, and says where. It may use up `part` of the workspace's share of the spool.
 
         Raises PublishRefused if it is too large for the topic, SpoolUnavailable if neither Kafka nor the spool took it.
         """
         came_at = asyncio.get_running_loop().time()
         if message.key is None:
-            return await self._decided(topic, message, came_at)
+            return await self._decided(topic, message, came_at, part)
         async with self._turns.setdefault((topic, message.key), asyncio.Lock()):  # first come, first served
-            return await self._decided(topic, message, came_at)
+            return await self._decided(topic, message, came_at, part)
 
-    async def _decided(self, topic: str, message: Message, came_at: float) -> Durability:
+    async def _decided(self, topic: str, message: Message, came_at: float, part: float) -> Durability:
         if not self._joins(topic, message.key) and await self._published(topic, message, came_at):
             return "published"
         try:
-            await self._spool.append(self._grave.workspace, topic, message)
+            await self._spool.append(self._grave.workspace, topic, message, part)
         finally:  # what was cancelled may be on the disk all the same
             self._work.set()
         return "spooled"
@@ -195,3 +197,14 @@ class DurablePublisher:
                 received_at=waiting.spooled_at,
             )
             await bury(self._kafka, self._grave, callback)
+
+
+class BurstPublisher:
+    """Publishes with `durable` what comes in bursts: half of the workspace's share of the spool is left to the rest."""
+
+    def __init__(self, durable: DurablePublisher) -> None:
+        self._durable = durable
+
+    async def publish(self, topic: str, message: Message) -> Durability:
+        """As `DurablePublisher.publish`."""
+        return await self._durable.publish(topic, message, _PART_OF_BURSTS)

@@ -130,15 +130,16 @@ class Spool:
 
     # What goes in and out
 
-    async def append(self, workspace: str, topic: str, message: Message) -> None:
+    async def append(self, workspace: str, topic: str, message: Message, part: float = 1.0) -> None:
         """Returns when `message` is on the disk. Raises SpoolUnavailable where there is no room, or the disk fails.
 
-        From the call on the holding counts it; cancelled, it may be on the disk or not.
+        With it, no more than `part` of the workspace's share is used. From the call on the holding counts it; cancelled, it may be on the disk or not.
         """
         waiting = Waiting(workspace, topic, message, self._clock.wall())
         holding = self._holdings[workspace]
-        if holding.bytes + waiting.cost > self._share:
-            raise SpoolUnavailable(f"the spool is full: {workspace} has used its {self._share} bytes")
+        room = int(self._share * part)
+        if holding.bytes + waiting.cost > room:
+            raise SpoolUnavailable(f"the spool is full: {workspace} has used its {room} bytes")
         holding.add(waiting)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrived.append((waiting, done))

@@ -13,7 +13,7 @@ from connector.errors import KafkaUnavailable
 from connector.inbound.brazeintake import BrazeIntake
 from connector.inbound.callback import CallbackFields, read_callback
 from connector.inbound.door import Door, EventIntake, Grave
-from connector.inbound.durable import DurablePublisher
+from connector.inbound.durable import BurstPublisher, DurablePublisher
 from connector.inbound.listener import BrazeDoors
 from connector.inbound.viewer import ViewerFields, read_viewer_event
 from connector.kafka.sink import KafkaSink
@@ -99,7 +99,8 @@ class Callbacks:
             is_array=self.is_campaign,
             topic=config.braze_in.topic,
             grave=self._grave,
-            publisher=self._publisher,
+            # A campaign that Kafka is away for must not close the door to callbacks, which come three times and never again.
+            publisher=self if self._durable is None else BurstPublisher(self._durable),
         )
         return Door(
             workspace=config.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 from click.testing import CliRunner
 
@@ -12,7 +13,9 @@ from connector import wiring
 from connector.app import App
 from connector.cli import main
 from connector.config.load import load
+from connector.errors import SpoolUnavailable
 from connector.inbound.auth import Proof
+from connector.inbound.spool import Spool
 from connector.kafka.assignor import Member
 from connector.metrics import Metrics
 from connector.testing import FakeClock
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from connector.config.model import Config
 
+MB = 1_048_576
 DATA = """\
 name: acme
 seen: {workspace_id: w-1, auth: {bearer_token: canary-seen}}
@@ -54,9 +58,9 @@ def config(tmp_path: Path) -> Config:
     return load(tmp_path, {})
 
 
-def workspaces(config: Config) -> list[Workspace]:
+def workspaces(config: Config, spool: Spool | None = None) -> list[Workspace]:
     member = Member("replica", tuple(each.group_id for each in config.workspaces))
-    around = Surroundings(config.connector, FakeClock(), Metrics("0"), config.redactor(), "0", member)
+    around = Surroundings(config.connector, FakeClock(), Metrics("0"), config.redactor(), "0", member, spool)
     return [Workspace(each, around) for each in config.workspaces]
 
 
@@ -128,3 +132,69 @@ def test_check_says_where_braze_posts_and_what_becomes_of_it(tmp_path: Path) -> 
         {"paths": ["/v1/campaigns/welcome-film/receivers/"], "topic": "from-braze"},
         None,
     ]
+
+
+OUT = """\
+braze_out:
+  base_url: https://rest.fra-01.braze.eu
+  auth: {bearer_token: canary-rest-key}
+  attributes: {seen_player_url: player_url}
+  quota: {requests: 20, per_seconds: 2.5}
+"""
+
+
+@pytest.mark.usefixtures("config")
+def test_regression_check_says_where_videos_are_written_back(tmp_path: Path) -> None:
+    """It named every topic that something is read from, but for the videos that go to Braze."""
+    with (tmp_path / "workspaces" / "acme.yaml").open("a") as file:
+        file.write(OUT)
+    said = CliRunner().invoke(main, ["check", "--config", str(tmp_path)])
+    line = (
+        "  seen.acme.videos → /users/track at https://rest.fra-01.braze.eu, 20 requests per 2.5 s, "
+        "as group seen-connector-acme-braze\n"
+    )
+    assert said.stdout.count("/users/track") == 1
+    assert line in said.stdout
+    assert "canary" not in said.output
+    found = json.loads(CliRunner().invoke(main, ["check", "--json", "--config", str(tmp_path)]).stdout)
+    assert [each["braze_out"] for each in found["workspaces"]] == [
+        {
+            "base_url": "https://rest.fra-01.braze.eu",
+            "group_id": "seen-connector-acme-braze",
+            "quota": {"requests": 20, "per_seconds": 2.5, "grace_seconds": 10.0},
+        },
+        None,
+        None,
+    ]
+
+
+async def test_regression_a_campaign_leaves_half_of_the_spool_to_callbacks(
+    config: Config, tmp_path: Path
+) -> None:
+    """While Kafka was away it took all of it: callbacks, which SEEN makes three times and never again, were refused."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    spool = Spool(folder, 12 * MB, [each.name for each in config.workspaces], FakeClock())
+    await spool.open()
+    try:
+        acme = workspaces(config, spool)[0].callbacks  # nothing has connected it to Kafka
+        braze = acme.braze_door()
+        assert braze is not None
+
+        intake = braze.intakes["braze"]
+
+        async def post_many(body: bytes) -> None:
+            for _ in range(100):
+                await intake.take(body, content_type="", received_at=0.0)
+
+        for body in (orjson.dumps({"id": "c-1", "story": "x" * 100_000}), b"no JSON" * 15_000):
+            with pytest.raises(SpoolUnavailable, match="acme has used its 2097152 bytes"):
+                await post_many(body)
+        assert 1.8 * MB < spool.holding("acme").bytes <= 2 * MB
+        body = orjson.dumps({"id": "c-1", "player_url": "https://player.seen.io/v/1", "more": "x" * 100_000})
+        for _ in range(8):
+            answer = await acme.door().intakes["video"].take(body, content_type="", received_at=0.0)
+            assert answer.result == "spooled"
+        assert spool.holding("acme").bytes > 2 * MB
+    finally:
+        await spool.close()
