@@ -18,6 +18,7 @@ from connector.kafka.topics import prepare_topics
 from connector.workspace.deliveries import Deliveries
 from connector.workspace.route import to_braze
 from connector.workspace.surroundings import RESULTS_WAIT_SECONDS, STOP_SECONDS
+from connector.workspace.topics import ensure_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ class Export:
         limits = await prepare_topics(self._connection, wanted, wiring.new_topics(self._around.config.kafka))
         if missing := wanted - limits.keys():
             raise TopicsMissing(sorted(missing))
+        ensure_room(limits, {topics.dead_letters})
         return limits
 
     # What others see

@@ -11,8 +11,7 @@ import structlog
 
 from connector import wiring
 from connector.clock import done_before
-from connector.deadletter import MIN_MESSAGE_BYTES
-from connector.errors import KafkaUnavailable, TopicsMissing, TopicTooSmall
+from connector.errors import KafkaUnavailable, TopicsMissing
 from connector.figures import spooled
 from connector.kafka.follower import Follower
 from connector.kafka.sink import KafkaSink
@@ -25,6 +24,7 @@ from connector.workspace.callbacks import Callbacks
 from connector.workspace.deliveries import Deliveries
 from connector.workspace.route import to_seen
 from connector.workspace.surroundings import RESULTS_WAIT_SECONDS, STOP_SECONDS
+from connector.workspace.topics import ensure_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,11 +111,7 @@ class Workspace:
         if missing := wanted - limits.keys():
             raise TopicsMissing(sorted(missing))
         braze_in = self._config.braze_in
-        for topic in sorted(topics.written() | (set() if braze_in is None else {braze_in.topic})):
-            if limits[topic] < MIN_MESSAGE_BYTES:
-                raise TopicTooSmall(
-                    f"{topic} takes messages of {limits[topic]} bytes; its max.message.bytes must be at least {MIN_MESSAGE_BYTES}"
-                )
+        ensure_room(limits, topics.written() | (set() if braze_in is None else {braze_in.topic}))
         for topic in sources:
             if limits[topic] > limits[topics.dead_letters]:
                 log.warning(

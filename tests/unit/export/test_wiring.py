@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,12 +12,16 @@ from connector import wiring
 from connector.config import cautions, rules
 from connector.config.clashes import clashes
 from connector.config.model import Config, ConnectorConfig, WorkspaceConfig
+from connector.config.secrets import Redactor
+from connector.errors import TopicTooSmall
 from connector.kafka.assignor import Member
+from connector.metrics import Metrics
 from connector.published import VideoReady, video_ready_message
 from connector.sandbox.emulator import BrazeSettings, Emulator, EmulatorSettings
 from connector.seen.limits import QuotaLimits
 from connector.testing import FakeClock
 from connector.types import Event, Record
+from connector.workspace import Export, Surroundings, export
 from tests.unit.braze.test_client import Permit
 
 KAFKA = ConnectorConfig.model_validate({"kafka": {"bootstrap_servers": "localhost:9092"}})
@@ -177,3 +182,20 @@ def test_regression_an_export_needs_files_of_its_own() -> None:
         if message.startswith("a process may open")
     ]
     assert int(needed[1]) - int(needed[0]) == 2 * 8 + 32
+
+
+async def test_regression_an_export_whose_dead_letters_would_not_fit_says_so_and_reads_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It began, and died at each dead letter: the videos behind it never came."""
+
+    async def limits(_connection: object, topics: set[str], _new: object) -> dict[str, int]:
+        return {topic: 1_000 if topic.endswith("dead-letters") else 1_048_588 for topic in topics}
+
+    monkeypatch.setattr(export, "prepare_topics", limits)
+    config = workspace()
+    assert config.braze_out is not None
+    around = Surroundings(KAFKA, FakeClock(), Metrics("0"), Redactor(), "0", Member("replica", ()))
+    told = "seen.acme.dead-letters takes messages of 1000 bytes; its max.message.bytes must be at least 65536"
+    with pytest.raises(TopicTooSmall, match=told):
+        await Export(config, config.braze_out, around).run(asyncio.Event(), lambda: 1.0)
