@@ -21,6 +21,7 @@ LONGEST_SECONDS = 3600.0
 
 _LARGEST = 1e15  # where a number ends to mean anything
 _UNIX_TIMES = 1e8  # a reset that is larger is no duration but a time
+_UNIX_MILLISECONDS = 1e11  # and this is one in milliseconds: in seconds it would be the year 5138
 
 
 def retry_after_seconds(headers: Mapping[str, str], wall: float) -> float | None:
@@ -50,11 +51,13 @@ def remaining(headers: Mapping[str, str], wall: float) -> Remaining | None:
 def reset_seconds(headers: Mapping[str, str], wall: float) -> float | None:
     """When X-RateLimit-Reset says that the quota begins anew, in seconds from `wall`; None if it says nothing clear.
 
-    It is taken for seconds, or for a time in Unix seconds where it is as large as one: both are in use.
+    It is taken for seconds, or for a time in Unix seconds or milliseconds where it is as large as one: all are in use.
     """
     reset = _number(headers.get("X-RateLimit-Reset", ""))
     if reset is None:
         return None
+    if reset > _UNIX_MILLISECONDS:
+        reset /= 1000
     return min(max(0.0, reset - wall if reset > _UNIX_TIMES else reset), LONGEST_SECONDS)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.http.headers import LONGEST_SECONDS, remaining, retry_after_seconds
+from connector.http.headers import LONGEST_SECONDS, remaining, reset_seconds, retry_after_seconds
 from connector.types import Remaining
 
 WALL = 1_800_000_000.0
@@ -93,3 +93,12 @@ def test_any_rate_limit_headers_are_understood_or_ignored(requests: str, reset: 
     found = remaining({"X-RateLimit-Remaining": requests, "X-RateLimit-Reset": reset}, WALL)
     assert found is None or found.requests >= 0
     assert found is None or found.reset_seconds is None or 0 <= found.reset_seconds <= LONGEST_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [("1800000002500", 2.5), ("1799999990000", 0.0), ("1900000000000", 3600.0), ("100000000000", 3600.0)],
+)
+def test_regression_a_reset_in_milliseconds_is_no_hour(reset: str, seconds: float) -> None:
+    """It was taken for a time in seconds, thousands of years from now: each 429 held everything back for an hour."""
+    assert reset_seconds({"X-RateLimit-Reset": reset}, WALL) == seconds
