@@ -38,7 +38,7 @@ _GAUGES = {
     "lag_records": "Offsets from what is committed to the ends of the source topics.",
     "buffered_records": "Records fetched and not yet settled.",
     "preparing_events": "Events whose images are being looked at.",
-    "in_flight_requests": "Requests to SEEN on the wire.",
+    "in_flight_requests": "Requests to SEEN, or to Braze, on the wire.",
     "uncommitted_records": "The widest span from a partition's committed offset to its last read one.",
     "quota_requests": "Requests that may be made in one window.",
     "quota_per_seconds": "The length of the quota's window.",
@@ -100,7 +100,7 @@ class WorkspaceMetrics:
         self._outcomes[kind, reason].inc()
 
     def attempt(self, verdict: str, reason: Reason) -> None:
-        """Counts one request to SEEN. Raises KeyError for a pair that is not in `ATTEMPT_REASONS`."""
+        """Counts one request to SEEN or Braze. Raises KeyError for a pair that is not in `ATTEMPT_REASONS`."""
         self._attempts[verdict, reason].inc()
 
     def callback(self, result: str) -> None:
@@ -144,7 +144,9 @@ class Metrics:
             "outcomes", "Settled records, by how their delivery ended and why.", (*each, "outcome", "reason")
         )
         self.attempts = self._counter(
-            "attempts", "Requests to SEEN, by what their response means.", (*each, "verdict", "reason")
+            "attempts",
+            "Requests to SEEN, or to Braze, by what their response means.",
+            (*each, "verdict", "reason"),
         )
         self.callbacks = self._counter("callbacks", "Inbound calls, by how they ended.", (*each, "result"))
         self.braze_calls = self._counter(
@@ -217,7 +219,9 @@ class Metrics:
         self.videos_mismatched = self._counter(
             "videos_mismatched", "Callbacks that give another event id than a look-up had given.", each
         )
-        self.attempt_seconds = self._histogram("attempt_seconds", "Duration of requests to SEEN.", _SECONDS)
+        self.attempt_seconds = self._histogram(
+            "attempt_seconds", "Duration of requests to SEEN, or to Braze.", _SECONDS
+        )
         self.delivery_seconds = self._histogram(
             "delivery_seconds", "From a record's Kafka timestamp to its outcome.", _DELIVERY_SECONDS
         )

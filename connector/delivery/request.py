@@ -157,7 +157,7 @@ def heed(finding: Retry, sent_at: float, quota: Held, workspace: str, metrics: W
 class Path:
     """What requests go over: the API, its quota, the right to send, and what decides.
 
-    `preparation` is None where an event can be sent as it is.
+    `preparation` is None where an event can be sent as it is; `request` is what sending is called in the log.
     """
 
     destination: Destination
@@ -167,6 +167,7 @@ class Path:
     policy: DeliveryPolicy
     max_in_flight: int
     preparation: Preparation | None = None
+    request: str = "create"
 
 
 class Requests:
@@ -228,7 +229,7 @@ class Requests:
             id=delivery.event.id,
             origin=delivery.event.record.origin,
             attempt=delivery.attempts,
-            request="look_up" if look_up else "create",
+            request="look_up" if look_up else self._path.request,
             verdict=verdict,
             reason=finding.reason,
             status=finding.status,

@@ -158,6 +158,7 @@ class Deliveries:
             route.policy,
             route.max_in_flight,
             route.preparation,
+            route.request,
         )
         dispatcher = Dispatcher(route.name, path, settler, clock, metrics, random.random, pump.settled)
         return pump, dispatcher

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 class Route:
     """The way from source topics to one API. `name` stands in logs, metrics and the names of tasks.
 
-    `timeout_seconds` is how long one request may take, `probe` how often a suspended API is tried, and `preparation` is
-    None where events are sent as they were read.
+    `request` is what sending is called in the log, `timeout_seconds` how long one request may take, `probe` how often a
+    suspended API is tried, and `preparation` is None where events are sent as they were read.
     """
 
     name: str
+    request: str
     source: SourceSettings
     readers: Mapping[str, Reader]
     quota: QuotaLimits
@@ -52,6 +53,7 @@ def to_seen(config: WorkspaceConfig, around: Surroundings) -> Route:
     topics = config.topics
     return Route(
         name=config.name,
+        request="create",
         source=wiring.source_settings(config, around.config.kafka, around.member),
         readers=wiring.mappings(config),
         quota=wiring.quota(config),
@@ -69,6 +71,7 @@ def to_braze(config: WorkspaceConfig, out: BrazeOut, around: Surroundings) -> Ro
     """A workspace's videos, to Braze. Nobody waits for their outcomes, so only dead letters tell of them."""
     return Route(
         name=f"{config.name}/braze",
+        request="track",
         source=wiring.braze_source_settings(config, out, around.config.kafka, around.member),
         readers=wiring.braze_readers(config, out),
         quota=wiring.braze_quota(out),

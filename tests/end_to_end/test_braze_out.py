@@ -101,7 +101,10 @@ async def test_each_user_is_written_once_with_the_latest_video_after_braze_has_b
     assert outcomes["skipped"] == 2 * USERS + 1 - len(users)
     assert not letters
     assert all(each["_update_existing_only"] is True for batch in batches for each in batch)
-    assert REST_KEY not in deployment.log_path.read_text()
+    log = deployment.log_path.read_text()
+    assert REST_KEY not in log
+    lines = [orjson.loads(line) for line in log.splitlines() if '"event":"attempt"' in line]
+    assert {line["request"] for line in lines if line["workspace"] == EXPORT} == {"track"}
 
 
 async def test_what_braze_refuses_is_a_dead_letter_in_its_words_and_the_others_are_written(
