@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +18,23 @@ import structlog
 from connector.clock import SystemClock
 from connector.deadletter import PREFIX
 from connector.errors import KafkaUnavailable, PublishRefused
+from connector.inbound import brazeanswer
 from connector.inbound.auth import TokenAuth
 from connector.inbound.brazebody import CALL_HEADER, MAX_RECEIVERS
 from connector.inbound.door import Door
 from connector.inbound.listener import BrazeDoors, Listener
 from connector.labels import BRAZE_RESULTS
 from connector.metrics import Metrics
+from connector.types import Reason, Unsendable
 from tests.doors import braze_intake, door
 from tests.unit.test_listener import LIMITS, TOKEN, VIDEO, Recorder, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from connector.inbound.door import Durability
     from connector.inbound.limits import Limits
+    from connector.types import Message
 
 BRAZE_TOKEN = "a-token-of-brazes"
 DATA = "/v1/workspaces/w-1/data"
@@ -302,6 +308,32 @@ async def test_what_is_too_large_for_the_topic_is_a_dead_letter(place: Place) ->
     assert letters(place.data) == [(orjson.dumps(JOHN), "record_too_large")]
 
 
+async def test_a_dead_letter_tells_when_what_came_and_what_is_wrong_with_it(place: Place) -> None:
+    before = time.time()
+    await place.call(b'{"id": "1", "city": []}', **{"Content-Type": "text/x-braze"})
+    ((_, message),) = place.data.published
+    story = {name.removeprefix(PREFIX): (value or b"").decode() for name, value in message.headers}
+    assert (story["content-type"], story["detail"][:15]) == ("text/x-braze", "'city' is an ar")
+    assert before - 1 < datetime.fromisoformat(story["received-at"]).timestamp() < time.time() + 1
+
+
+@pytest.mark.parametrize(("body", "what"), [(b"null", "null"), (b"{}", "an object"), (b"[]", "an empty one")])
+async def test_what_is_no_array_is_called_by_its_name(place: Place, body: bytes, what: str) -> None:
+    _, said, _ = await place.call(body, RECEIVERS)
+    assert said["message"] == f"an array of receivers is expected, this is {what}"
+
+
+@pytest.mark.parametrize(("body", "path"), [(JOHN, DATA), (b"", DATA), ([JANE], RECEIVERS), ([1], RECEIVERS)])
+async def test_a_connection_goes_on_after_what_was_read_whole(place: Place, body: object, path: str) -> None:
+    _, _, headers = await place.call(body, path)
+    assert "Connection" not in headers
+
+
+def test_every_fault_of_a_receiver_is_told_of_the_field_that_has_it() -> None:
+    told = brazeanswer.refused_items([Unsendable(Reason.NO_ADDRESS, "nobody can be reached"), None]).document
+    assert told == [{"email": ["nobody can be reached"]}, {}]
+
+
 # --- who may call
 
 
@@ -355,10 +387,17 @@ async def test_the_log_has_the_id_and_neither_token_nor_content(place: Place) ->
         await place.call()
         await place.call({"first_name": "John"})
         await place.call([JANE], RECEIVERS)
+        await place.call({"id": "77", "city": ["Oslo"]})
+        await place.call([JANE, {"customer_id": "102", "first_name": "Ada", "last_name": 7}], RECEIVERS)
+        place.data.refuse = lambda topic, _: PublishRefused("too large") if topic == TOPIC else None
+        await place.call()
     assert [(line["log_level"], line["result"], line["id"], line["detail"]) for line in lines] == [
         ("info", "published", "12345", None),
         ("warning", "dead_lettered", None, "id_missing"),
         ("info", "published", "101", None),
+        ("warning", "dead_lettered", None, "mapping_failed"),
+        ("warning", "dead_lettered", "102", "bad_field"),
+        ("warning", "dead_lettered", "12345", "record_too_large"),
     ]
     assert not any(word in str(lines) for word in ("John", "Jane", BRAZE_TOKEN))
 
@@ -384,6 +423,40 @@ async def test_an_array_is_taken_when_all_of_it_is_durable(place: Place, place_o
     assert len(place.campaign.published) == 2
 
 
+async def test_an_array_is_answered_when_nothing_of_it_is_under_way_any_more(place: Place) -> None:
+    """Its place would be free, and its end unknown, while the rest of it is still made durable."""
+    held = asyncio.Event()
+    publish = place.campaign.publish
+
+    async def slow(topic: str, message: Message) -> Durability:
+        if message.key == b"1":
+            await held.wait()
+        return await publish(topic, message)
+
+    place.campaign.publish = slow  # type: ignore[method-assign]
+    place.campaign.refuse = lambda _, message: KafkaUnavailable("away") if message.key == b"0" else None
+    receivers = [JANE | {"customer_id": str(number)} for number in range(2)]
+    calling = asyncio.create_task(place.call(receivers, RECEIVERS))
+    await until(lambda: place.campaign.attempts == 1)
+    done, _ = await asyncio.wait([calling], timeout=0.2)
+    assert not done
+    held.set()
+    assert (await calling)[0] == 503
+
+
+async def test_an_array_of_which_a_part_is_on_disk_is_spooled(place: Place) -> None:
+    publish = place.campaign.publish
+
+    async def partly(topic: str, message: Message) -> Durability:
+        await publish(topic, message)
+        return "spooled" if message.key == b"1" else "published"
+
+    place.campaign.publish = partly  # type: ignore[method-assign]
+    receivers = [JANE | {"customer_id": str(number)} for number in range(3)]
+    assert (await place.call(receivers, RECEIVERS))[0] == 201
+    assert place.counted("film") == {"spooled": 1}
+
+
 async def test_a_dead_letter_that_is_not_durable_has_the_array_called_again(place: Place) -> None:
     place.campaign.refuse = lambda topic, _: KafkaUnavailable("away") if topic == LETTERS else None
     assert (await place.call([JANE, {}], RECEIVERS))[0] == 503
@@ -401,10 +474,11 @@ async def test_a_burst_waits_for_its_turn_and_none_of_it_is_refused(place: Place
 
 
 async def test_a_call_that_waits_too_long_is_answered_503() -> None:
-    async with running(replace(LIMITS, publish_timeout_seconds=0.2)) as place:
+    async with running(replace(LIMITS, publish_timeout_seconds=0.2, max_in_flight=1)) as place:
         place.data.gate.clear()
-        calls = [asyncio.create_task(place.call()) for _ in range(5)]
-        assert {(await each)[0] for each in calls} == {503}
+        calls = [asyncio.create_task(place.call()) for _ in range(30)]
+        async with asyncio.timeout(4):  # one after the other they would take six
+            assert {(await each)[0] for each in calls} == {503}
         place.data.gate.set()
         assert (await place.call())[0] == 201
 

@@ -122,6 +122,7 @@ def test_a_refusal_that_names_the_faulty_has_the_others_sent_again_without_them(
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_refusal_that_names_nobody_is_halved_until_it_is_of_one(status: int, body: object) -> None:
     assert kinds(judged(status, body)) == [HALVES] * 3
+    assert kinds(judged(status, body, 2)) == [HALVES] * 2
     alone = Reason.REFUSED_BY_BRAZE if status == 413 else Reason.BAD_REQUEST
     assert kinds(judged(status, body, 1)) == [(Reject, alone)]
 
@@ -166,6 +167,7 @@ def test_over_the_limit_waits_as_braze_asks(
         (502, Reason.UNAVAILABLE, True),
         (503, Reason.UNAVAILABLE, True),
         (408, Reason.NOT_READY, False),
+        (425, Reason.NOT_READY, False),
     ],
 )
 def test_a_failure_of_braze_is_tried_again(status: int, reason: Reason, outage: bool) -> None:
