@@ -65,8 +65,6 @@ class _Host:
             if self._has_ended:
                 raise EOFError from None
             raise NoHttpError(str(error).partition(":")[0]) from None  # what follows repeats what was sent
-        if isinstance(event, h11.ConnectionClosed):
-            raise EOFError
         return event
 
     async def _read(self) -> None:

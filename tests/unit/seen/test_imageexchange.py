@@ -8,6 +8,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+import h11
 import pytest
 import uvloop
 from hypothesis import given, settings
@@ -141,6 +142,14 @@ async def test_an_interim_answer_says_nothing_of_the_one_that_follows() -> None:
             assert dict(answer.headers) == {"server": "x"}
 
 
+async def test_a_header_that_comes_twice_keeps_both_values() -> None:
+    host = Host(OK + b"X-Word: a\r\nx-word: b\r\n\r\n")
+    async with listening(host) as port:
+        url = URL(f"http://127.0.0.1:{port}/p.png")
+        async with exchange("HEAD", url, ["127.0.0.1"], {}) as answer:
+            assert answer.headers.getall("X-Word") == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("answer", "word"),
     [
@@ -201,6 +210,26 @@ def test_regression_of_an_answer_without_end_little_is_read(
         return host.taken
 
     assert run(take()) < 16_000_000  # with what lies in the buffers between
+
+
+async def test_others_have_their_turn_between_the_pieces_of_what_has_come_already() -> None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(CHUNKED + b"1\r\na\r\n" * 4000 + b"0\r\n\r\n")
+    host = imageexchange._Host(reader)
+    host.request("GET", URL("http://a.example/p.png"), {})
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    while not isinstance(await host.next(), h11.EndOfMessage):
+        pass
+    task.cancel()
+    assert turns >= 5  # 24 KB, in pieces of 4 KB
 
 
 async def test_the_connection_is_ended_without_waiting_for_the_host() -> None:
