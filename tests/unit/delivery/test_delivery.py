@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from connector.types import (
     Absent,
     Accepted,
     Event,
+    ImageLinks,
     InDoubt,
     Outcome,
     OutcomeKind,
@@ -41,11 +43,16 @@ ABSENT = Absent(reason=Reason.NOT_FOUND, status=404)
 BROKEN = Retry(reason=Reason.SERVER_ERROR, detail="SEEN answered 500", status=500)
 DOWN = Retry(reason=Reason.UNAVAILABLE, detail="SEEN answered 503", status=503, outage=True)
 OVER = Retry(reason=Reason.OVER_QUOTA, status=429)
+NOT_SENT = Retry(reason=Reason.LEASE_LOST, unsent=True)
+BESIDE = Retry(reason=Reason.OTHERS_REFUSED, status=400)
+WHOLE = Retry(reason=Reason.BATCH_REFUSED, status=400)
+EXISTS = Reject(reason=Reason.ALREADY_EXISTS, status=400)
 REFUSED = Suspend(reason=Reason.FORBIDDEN, detail="SEEN answered 403", status=403)
 UNAUTHENTICATED = Suspend(reason=Reason.UNAUTHENTICATED, detail="SEEN answered 401", status=401)
 UNKNOWN = Suspend(reason=Reason.UNKNOWN_WORKSPACE, detail="SEEN answered 404", status=404)
 REDIRECTED = Suspend(reason=Reason.REDIRECTED, detail="SEEN answered 307", status=307)
 TIMED_OUT = InDoubt(reason=Reason.TIMED_OUT, detail="no answer")
+ASKS_NOTHING = replace(POLICY, look_up_in_doubt=False)
 
 
 class Story:
@@ -59,10 +66,18 @@ class Story:
         record = Record("events", 0, 0, 1_000_000, key, b"{}")
         self.delivery = Delivery(Event(record, "id", key, b"{}"), OffsetTracker(0))
 
-    def gets(self, finding: Verdict | Sighting, at: float = 0.0, chance: float = 0.5) -> Step:
-        """An attempt sent at `at` ends with `finding`."""
+    def gets(
+        self, finding: Verdict | Sighting, at: float = 0.0, chance: float = 0.5, *, items: int = 1
+    ) -> Step:
+        """An attempt sent at `at`, with `items` events, ends with `finding`."""
         self.delivery.begin_attempt(wall=5_000 + at)
-        return self.delivery.after(finding, Attempt(at, at + 0.1, chance), self.suspension, self.policy)
+        attempt = Attempt(at, at + 0.1, chance, items=items)
+        return self.delivery.after(finding, attempt, self.suspension, self.policy)
+
+    @property
+    def may_be_taken(self) -> bool:
+        """Whether a successor would know that SEEN may have it."""
+        return 0 in self.delivery.tracker.at_the_end().in_doubt
 
 
 def again(step: Step) -> float:
@@ -114,10 +129,11 @@ def test_failures_of_its_own_back_off_with_full_jitter() -> None:
     assert again(story.gets(BROKEN, at=50, chance=0)) == pytest.approx(50.1)
 
 
-def test_an_answer_over_quota_costs_no_failure_and_waits_for_the_quota_alone() -> None:
+@pytest.mark.parametrize("finding", [OVER, NOT_SENT, BESIDE], ids=lambda each: each.reason)
+def test_what_was_not_judged_costs_no_failure_and_waits_for_its_turn_alone(finding: Verdict) -> None:
     story = Story()
     for turn in range(50):
-        assert again(story.gets(OVER, at=100.0 * turn)) == pytest.approx(100.0 * turn + 0.1)
+        assert again(story.gets(finding, at=100.0 * turn)) == pytest.approx(100.0 * turn + 0.1)
     assert story.suspension.state is None
     assert again(story.gets(BROKEN, at=9_000)) == pytest.approx(9_000.6)
 
@@ -278,6 +294,18 @@ def test_an_event_that_was_judged_alone_often_is_given_up_although_the_workspace
     assert outcome(story.gets(UNAUTHENTICATED, at=900)) == (OutcomeKind.REJECTED, Reason.REFUSED_ALONE)
 
 
+def test_an_event_that_was_judged_alone_twice_is_not_given_up_for_the_time_that_the_workspace_was_suspended() -> (
+    None
+):
+    story = Story()
+    for turn in range(2):
+        at = 200.0 * turn
+        assert isinstance(story.gets(UNAUTHENTICATED, at=at), Again)
+        story.suspension.suspend(Reason.UNAUTHENTICATED, "", now=at + 1)
+        story.suspension.accepted(sent_at=at + 190, now=at + 190)
+    assert isinstance(story.gets(UNAUTHENTICATED, at=900), Again)
+
+
 def test_what_was_refused_before_an_event_was_accepted_counts_no_more() -> None:
     story = Story()
     story.suspension.refused(b"another", Reason.FORBIDDEN, "", now=0)
@@ -382,7 +410,108 @@ def test_three_events_of_different_keys_that_fail_are_an_outage() -> None:
     assert suspension.state is not None
 
 
+# In company
+
+
+def test_a_batch_that_fails_goes_in_halves_and_nobody_is_given_up_but_by_a_try_of_its_own() -> None:
+    story = Story()
+    assert story.delivery.most_together == math.inf
+    assert isinstance(story.gets(BROKEN, at=0, items=7), Again)
+    assert story.delivery.most_together == 3
+    assert isinstance(story.gets(BROKEN, at=700, items=3), Again)
+    assert story.delivery.most_together == 1
+    assert isinstance(story.gets(BROKEN, at=1400, items=2), Again)
+    assert outcome(story.gets(BROKEN, at=2100)) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
+
+
+def test_a_batch_that_is_refused_as_a_whole_goes_in_halves_at_once_and_nobody_has_failed() -> None:
+    story = Story()
+    assert again(story.gets(WHOLE, items=9)) == pytest.approx(0.1)
+    assert story.delivery.most_together == 4
+    assert again(story.gets(BROKEN, at=1, chance=0.5)) == pytest.approx(1.6)
+
+
+# What must come before a request
+
+
+@pytest.mark.parametrize(
+    ("in_doubt", "drop", "expected"),
+    [(False, False, True), (False, True, True), (True, False, False), (True, True, True)],
+)
+def test_images_are_looked_at_before_a_request_and_before_a_look_up_that_depends_on_them(
+    in_doubt: bool, drop: bool, expected: bool
+) -> None:
+    event, tracker = Story().delivery.event, OffsetTracker(0)
+    assert not Delivery(event, tracker, in_doubt=in_doubt).needs_preparation
+    event = replace(event, images=ImageLinks((("photo", "https://a.example/p.png"),), drop))
+    assert Delivery(event, tracker, in_doubt=in_doubt).needs_preparation is expected
+
+
+@pytest.mark.parametrize(("promised", "expected"), [(0, False), (1, True)])
+def test_an_event_may_leave_below_what_is_promised(promised: int, expected: bool) -> None:
+    assert Delivery(Story().delivery.event, OffsetTracker(promised)).may_leave is expected
+
+
 # In doubt
+
+
+@pytest.mark.parametrize("in_doubt", [False, True])
+def test_a_successor_knows_of_a_doubt_that_was_handed_over_and_of_no_other(in_doubt: bool) -> None:
+    story = Story()
+    story.delivery = Delivery(story.delivery.event, OffsetTracker(0), in_doubt=in_doubt)
+    assert story.may_be_taken is in_doubt
+    assert story.delivery.in_doubt is in_doubt
+
+
+@pytest.mark.parametrize(
+    ("policy", "finding", "expected"),
+    [
+        (POLICY, OVER, False),
+        (POLICY, BROKEN, False),
+        (POLICY, TIMED_OUT, True),
+        (ASKS_NOTHING, OVER, False),
+        (ASKS_NOTHING, BROKEN, True),
+        (ASKS_NOTHING, DOWN, True),
+        (ASKS_NOTHING, TIMED_OUT, True),
+    ],
+)
+def test_a_successor_knows_what_may_be_taken(
+    policy: DeliveryPolicy, finding: Verdict, expected: bool
+) -> None:
+    story = Story(policy)
+    assert isinstance(story.gets(finding), Again)
+    assert story.may_be_taken is expected
+    story.gets(OVER, at=100)
+    assert story.may_be_taken is expected, "the doubt stays until it is answered"
+
+
+@pytest.mark.parametrize("unclear", [TIMED_OUT, BROKEN, DOWN], ids=lambda each: each.reason)
+def test_without_look_ups_what_may_be_taken_is_accepted_when_it_already_exists(unclear: Verdict) -> None:
+    story = Story(ASKS_NOTHING)
+    story.gets(unclear)
+    story.gets(OVER, at=5)
+    story.suspension.suspend(Reason.OUTAGE, "", now=6)
+    assert outcome(story.gets(EXISTS, at=7)) == (OutcomeKind.ACCEPTED, Reason.ALREADY_EXISTS)
+    assert story.suspension.state is None, "SEEN is there"
+
+
+@pytest.mark.parametrize(
+    "clear",
+    [OVER, REFUSED, BESIDE, Retry(reason=Reason.UNAVAILABLE, outage=True, unsent=True)],
+    ids=lambda each: each.reason,
+)
+def test_without_look_ups_what_is_not_taken_is_rejected_when_it_already_exists(clear: Verdict) -> None:
+    story = Story(ASKS_NOTHING)
+    story.gets(clear)
+    assert outcome(story.gets(EXISTS, at=5)) == (OutcomeKind.REJECTED, Reason.ALREADY_EXISTS)
+
+
+@pytest.mark.parametrize(("in_doubt", "kind"), [(True, OutcomeKind.ACCEPTED), (False, OutcomeKind.REJECTED)])
+def test_without_look_ups_a_predecessor_s_doubt_is_sent_again(in_doubt: bool, kind: OutcomeKind) -> None:
+    story = Story(ASKS_NOTHING)
+    story.delivery = Delivery(story.delivery.event, OffsetTracker(0), in_doubt=in_doubt, looks_up=False)
+    assert not story.delivery.in_doubt
+    assert outcome(story.gets(EXISTS)) == (kind, Reason.ALREADY_EXISTS)
 
 
 def test_in_doubt_it_is_looked_up_no_sooner_than_a_request_may_still_land() -> None:
