@@ -89,6 +89,7 @@ class World:
         self.metrics = Metrics("0.0.0")
         self.ownership: object | None = object()
         self.lease = Lease(30)
+        self.renews_lease = True
         self.suspension = Suspension(Backoff(1, 60))
         self.quota = Quota(QuotaLimits(100, 10, 1), self.clock, owner="o", ahead=10**9, timeout_seconds=30)
         way = Way(self.seen, self.quota, self.lease, self.suspension, Backoff(1, 60))
@@ -118,7 +119,7 @@ class World:
 
     async def _keep_lease(self) -> None:
         while True:
-            if self.ownership is not None:
+            if self.ownership is not None and self.renews_lease:
                 self.lease.renewed(self.clock.monotonic())
             await asyncio.sleep(5)
 

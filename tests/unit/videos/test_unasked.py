@@ -49,3 +49,28 @@ async def test_who_does_not_own_the_workspace_reports_nothing() -> None:
         world.lose()
         await asyncio.sleep(5000)
         assert world.published(OVERDUE) == []
+
+
+async def test_who_owns_the_workspace_and_cannot_commit_reports_nothing_until_it_can() -> None:
+    async with World(can_ask=False) as world:
+        world.accepted("never")
+        world.renews_lease = False
+        await asyncio.sleep(5000)
+        assert world.published(OVERDUE) == []
+        world.renews_lease = True
+        await asyncio.sleep(10)
+        assert len(world.published(OVERDUE)) == 1
+
+
+async def test_who_has_the_workspace_again_reports_nothing_before_the_topics_are_read_again() -> None:
+    async with World(can_ask=False) as world:
+        world.accepted("never")
+        await asyncio.sleep(1190)
+        world.read_until = len(world.log)
+        world.callback("never")
+        world.ownership = object()  # it was another's, and is ours again
+        await asyncio.sleep(30)
+        assert world.published(OVERDUE) == []
+        world.read_until = None
+        await asyncio.sleep(30)
+        assert (world.watch.state, world.published(OVERDUE)) == ("current", [])
