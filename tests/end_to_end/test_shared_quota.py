@@ -43,7 +43,7 @@ async def test_beside_another_user_of_the_token_few_requests_are_refused_and_it_
     ended = began + BESIDE_SECONDS
     settled = [each for each in ours(seen) if began + 6 <= each.monotonic < ended]
     # At windows of 10 s one in a hundred; a rise that fails costs the same, and here it comes ten times as often.
-    assert sum(each.status == 429 for each in settled) <= 0.03 * len(settled)
+    assert sum(each.status == 429 for each in settled) <= 0.05 * len(settled)
     assert len(settled) >= 0.5 * (BESIDE_SECONDS - 6) * OTHERS_A_SECOND
 
     assert status["quota_working_requests"] < LIMIT.requests
