@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from connector.types import Priority
@@ -18,6 +19,7 @@ def figures(
 ) -> dict[str, float]:
     """The gauges that are sampled (`connector.metrics` says what each means), at `wall` in Unix seconds."""
     limits, lag = quota.limits, assignment.lag
+    requests = math.ceil(lag / (dispatcher.items if dispatcher else 1))
     oldest, blocking = assignment.oldest_timestamp_ms, assignment.blocking
     return {
         "owned_partitions": len(assignment.trackers),
@@ -33,7 +35,7 @@ def figures(
         "quota_outside_slots": quota.outside,
         "quota_held_seconds": round(quota.held_seconds, 1),
         "oldest_unsent_seconds": 0.0 if oldest is None else round(wall - oldest / 1000, 3),
-        "time_to_drain_seconds": round(lag * limits.per_seconds / quota.working, 1),
+        "time_to_drain_seconds": round(requests * limits.per_seconds / quota.working, 1),
     }
 
 

@@ -47,7 +47,7 @@ _GAUGES = {
     "quota_outside_slots": "Slots of the window that other users have spent, as far as SEEN's answers tell.",
     "quota_held_seconds": "How long SEEN has asked to send nothing: what is left of a 429 or a Retry-After.",
     "oldest_unsent_seconds": "Age of the oldest record that is read and not settled, by its Kafka timestamp.",
-    "time_to_drain_seconds": "How long the lag takes at the working quota.",
+    "time_to_drain_seconds": "How long the lag takes at the working quota, in requests that are full.",
     "spooled_callbacks": "Callbacks on disk that wait for Kafka.",
     "spooled_bytes": "The most bytes that they take there.",
     "spooled_oldest_seconds": "Age of the oldest callback on disk.",
@@ -145,7 +145,7 @@ class Metrics:
         )
         self.attempts = self._counter(
             "attempts",
-            "Requests to SEEN, or to Braze, by what their response means.",
+            "Tries of events at SEEN, or at Braze, by what the response means: one for each event of a request.",
             (*each, "verdict", "reason"),
         )
         self.callbacks = self._counter("callbacks", "Inbound calls, by how they ended.", (*each, "result"))

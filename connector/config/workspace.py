@@ -176,11 +176,12 @@ class BrazeInAuth(Settings):
 
 class BrazeIn(Settings):
     """Takes what Braze posts to SEEN, and puts it into a topic that is a source of its own. `topic` defaults to a name made
-    of the workspace's.
+    of the workspace's; `images` are those of a source.
     """
 
     auth: BrazeInAuth
     topic: TopicName = ""
+    images: Images | None = None
 
 
 class WorkspaceConfig(Settings):
@@ -202,8 +203,9 @@ class WorkspaceConfig(Settings):
 
     def all_sources(self) -> tuple[SourceConfig, ...]:
         """`sources`, and the one that is fed by what Braze posts: it is sent as it is."""
-        braze = () if self.braze_in is None else (SourceConfig(topics=(self.braze_in.topic,)),)
-        return (*self.sources, *braze)
+        if self.braze_in is None:
+            return self.sources
+        return (*self.sources, SourceConfig(topics=(self.braze_in.topic,), images=self.braze_in.images))
 
     @field_validator("group_id", mode="before")
     @classmethod

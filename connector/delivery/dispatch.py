@@ -140,6 +140,11 @@ class Dispatcher:
         return self._turns.unpromised
 
     @property
+    def items(self) -> int:
+        """How many events a request carries that is full."""
+        return self._path.destination.batch.items
+
+    @property
     def preparing(self) -> int:
         """How many events are being prepared."""
         return len(self._preparing)

@@ -67,7 +67,7 @@ class ImageClient:
             detail = f"there is no secure connection to its host ({type(error).__name__})"
             return ImageFinding(ImageResult.UNTRUSTED, detail)
         except NoHttpError as error:
-            return ImageFinding(ImageResult.UNREADABLE, f"its host's answer is no HTTP ({error})")
+            return ImageFinding(ImageResult.UNREADABLE, f"its host's answer cannot be read ({error})")
         except (EOFError, OSError) as error:
             return ImageFinding(
                 ImageResult.UNREACHABLE, f"its host cannot be reached ({type(error).__name__})"

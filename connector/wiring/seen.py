@@ -128,7 +128,7 @@ def preparation(
     workspace: model.WorkspaceConfig, images: model.ImagesConfig, clock: Clock, metrics: WorkspaceMetrics
 ) -> ImagePreparation | None:
     """What looks at the images of events; None if no source of the workspace wants that."""
-    if not any(each.images and each.images.check == "fetch" for each in workspace.sources):
+    if not any(each.images and each.images.check == "fetch" for each in workspace.all_sources()):
         return None
     reach = Reach(frozenset(images.ports), frozenset(map(host_and_port, images.allow_hosts)))
     client = ImageClient(SystemLookup(), reach, images.timeout_seconds, clock)

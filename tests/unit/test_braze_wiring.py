@@ -19,7 +19,7 @@ from connector.inbound.spool import Spool
 from connector.kafka.assignor import Member
 from connector.metrics import Metrics
 from connector.testing import FakeClock
-from connector.types import Event, Record
+from connector.types import Event, Reason, Record, Unsendable
 from connector.workspace import Surroundings, Workspace, braze_doors
 
 if TYPE_CHECKING:
@@ -74,6 +74,23 @@ def test_braze_topics_are_read_as_sources_whose_events_are_sent_as_they_are(conf
     event = wiring.mappings(acme)["seen.acme.braze"].read(record)
     assert isinstance(event, Event)
     assert event.body == b'{"id":"7","first_name":"Ada"}'
+
+
+def test_images_of_what_braze_posts_are_looked_at_as_those_of_a_source(
+    config: Config, tmp_path: Path
+) -> None:
+    images = "braze_in: {images: {properties: [photo], check: fetch}, "
+    (tmp_path / "workspaces" / "acme.yaml").write_text(DATA.replace("braze_in: {", images))
+    acme = load(tmp_path, {}).workspaces[0]
+    read = wiring.reader(acme, "seen.acme.braze")
+    good = read(orjson.dumps({"id": "1", "photo": "https://a.example/p.png"}))
+    assert isinstance(good, Event)
+    assert good.images is not None
+    bad = read(orjson.dumps({"id": "1", "photo": "https://a.example/p.PNG"}))
+    assert isinstance(bad, Unsendable)
+    assert bad.reason is Reason.BAD_IMAGE
+    limits, clock = config.connector.images, FakeClock()
+    assert wiring.preparation(acme, limits, clock, Metrics("0").workspace("acme")) is not None
 
 
 def test_doors_are_found_by_what_the_workspace_is_called_at_seen(config: Config) -> None:

@@ -56,3 +56,13 @@ async def test_the_lag_is_known_as_soon_as_an_epoch_begins() -> None:
         engine.topics.assign(engine.pump, SOURCE)
         await asyncio.sleep(0.1)
         assert engine.pump.assignment.lag == 3
+
+
+async def test_regression_the_time_to_drain_reckons_with_full_batches() -> None:
+    destination = ScriptedDestination(max_items=100, wait_seconds=1, seconds=1000)
+    async with Simulation(destination, EngineSettings(limits=QuotaLimits(2, 1000, 10))) as engine:
+        for number in range(250):
+            engine.add(f"e-{number}")
+        await asyncio.sleep(6)
+        found = figures(engine.pump.assignment, engine.dispatcher, engine.quota, engine.clock.wall())
+        assert (found["lag_records"], found["time_to_drain_seconds"]) == (250, 3 * 1000 / 2)

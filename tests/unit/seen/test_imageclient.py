@@ -92,7 +92,7 @@ async def look(hosts: Emulator, kind: str) -> ImageFinding:
         ("gzip", ImageResult.COMPRESSED, "compressed", ["HEAD", "GET"]),
         ("missing", ImageResult.MISSING, "404", ["HEAD", "GET"]),
         ("unavailable", ImageResult.UNAVAILABLE, "503", ["HEAD"]),
-        ("endless-headers", ImageResult.UNREADABLE, "no HTTP", ["HEAD", "GET"]),
+        ("endless-headers", ImageResult.UNREADABLE, "cannot be read", ["HEAD", "GET"]),
     ],
 )
 async def test_each_host_is_found_out_with_as_few_requests_as_that_takes(
