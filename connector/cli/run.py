@@ -14,6 +14,7 @@ from connector.app import App
 from connector.cli.configuration import config_option, load_or_exit
 from connector.cli.exits import FAILED
 from connector.cli.heap import give_large_blocks_back, look_for_garbage_seldom
+from connector.cli.lookups import Lookups
 from connector.errors import SpoolUnavailable
 from connector.logs import configure_logs
 
@@ -48,7 +49,8 @@ async def _until_signal(config: Config) -> None:
     configure_logs(config.connector.logging, redactor.clean_value, for_good=True)
     for warning in config.warnings:
         log.warning("configuration_unwise", where=warning.file, line=warning.line, what=warning.message)
-    stop = asyncio.Event()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.set_default_executor(Lookups())
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     await App(config, redactor).run(stop)
