@@ -34,13 +34,16 @@ _MAX_COUNT_DIGITS = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedCallback:
-    """An authenticated call that cannot become an event: its body as it came; `received_at` is Unix seconds."""
+    """An authenticated call that cannot become an event: its body as it came; `received_at` is Unix seconds. Its dead letter
+    has `headers` beside its story.
+    """
 
     body: bytes
     reason: Reason
     detail: str
     content_type: str
     received_at: float
+    headers: Headers = ()
 
 
 def dead_letter(record: Record, outcome: Outcome, *, workspace: str, version: str) -> Message:
@@ -79,15 +82,14 @@ def without_value(record: Record, outcome: Outcome, *, workspace: str, version: 
 
 def callback_dead_letter(callback: RefusedCallback, *, workspace: str, version: str) -> Message:
     """The body of a callback as it came, plus its story. There is no key, and none of the request's headers."""
-    return Message(
-        key=None, value=callback.body, headers=_headers(_callback_story(callback, workspace, version))
-    )
+    story = _callback_story(callback, workspace, version)
+    return Message(key=None, value=callback.body, headers=(*callback.headers, *_headers(story)))
 
 
 def callback_without_body(callback: RefusedCallback, *, workspace: str, version: str) -> Message:
     """The dead letter of a callback that does not fit its topic: size and SHA-256 stand in for the body."""
     story = _callback_story(callback, workspace, version) | _omitted("value", callback.body)
-    return Message(key=None, value=b"", headers=_headers(story))
+    return Message(key=None, value=b"", headers=(*callback.headers, *_headers(story)))
 
 
 def _record_story(record: Record, outcome: Outcome, workspace: str, version: str) -> dict[str, str]:

@@ -20,11 +20,15 @@ from connector.types import Event, Message, Reason, Unsendable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from connector.types import Headers
+
 MAX_RECEIVERS = 1_000
 """In one array. SEEN documents no limit; without one a call could take minutes of the processor."""
 
 CALL_HEADER = "seen-braze-call"
-"""The header that tells one object from all others, however alike: of the call, and its place there."""
+"""The header that tells one object from all others, however alike: of the call, and its place there. Messages that are equal
+while they are on their way become one record.
+"""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Only where a value ends is asked for: digits are not converted.
@@ -38,10 +42,14 @@ class Item:
     raw: bytes
     found: Event | Unsendable
 
-    def message(self, event: Event, call: str, place: int) -> Message:
+    def message(self, event: Event, headers: Headers) -> Message:
         """The record for the Braze topic; the key is the id as SEEN knows it, none where a receiver has none."""
-        header = (CALL_HEADER, f"{call}/{place}".encode())
-        return Message(event.id.encode() or None, self.raw, (header,))
+        return Message(event.id.encode() or None, self.raw, headers)
+
+
+def headers_of(call: str, place: int) -> Headers:
+    """Of what becomes of the object at that place of a call, the first being 0, which is that of a whole body too."""
+    return ((CALL_HEADER, f"{call}/{place}".encode()),)
 
 
 def receivers_in(body: bytes, read: Callable[[bytes], Event | Unsendable]) -> list[Item] | Unsendable:

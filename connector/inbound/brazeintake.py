@@ -18,7 +18,7 @@ import orjson
 from connector.deadletter import RefusedCallback
 from connector.errors import PublishRefused
 from connector.inbound import brazeanswer
-from connector.inbound.brazebody import Item, receivers_in
+from connector.inbound.brazebody import Item, headers_of, receivers_in
 from connector.inbound.door import bury
 from connector.types import Event, Reason, Unsendable
 
@@ -66,7 +66,7 @@ class BrazeIntake:
             return brazeanswer.created(orjson.loads(kept.found.body), kept.durability)
         items = receivers_in(body, self.read)
         if isinstance(items, Unsendable):
-            await self._bury(body, items, arrival)
+            await self._bury(body, items, 0, arrival)
             return brazeanswer.refused(items)
         return _answer_to_array(await self._keep_all(items, arrival))
 
@@ -91,19 +91,20 @@ class BrazeIntake:
         found = item.found
         if isinstance(found, Event):
             try:
-                message = item.message(found, arrival.call, place)
+                message = item.message(found, headers_of(arrival.call, place))
                 return _Kept(found, await self.publisher.publish(self.topic, message))
             except PublishRefused as refusal:
                 found = Unsendable(Reason.RECORD_TOO_LARGE, str(refusal), found.id or None)
-        return _Kept(found, await self._bury(item.raw, found, arrival))
+        return _Kept(found, await self._bury(item.raw, found, place, arrival))
 
-    async def _bury(self, body: bytes, why: Unsendable, arrival: _Arrival) -> Durability:
+    async def _bury(self, body: bytes, why: Unsendable, place: int, arrival: _Arrival) -> Durability:
         refused = RefusedCallback(
             body=body,
             reason=why.reason,
             detail=why.detail,
             content_type=arrival.content_type,
             received_at=arrival.received_at,
+            headers=headers_of(arrival.call, place),
         )
         return await bury(self.publisher, self.grave, refused)
 

@@ -197,6 +197,21 @@ async def test_regression_two_receivers_that_are_alike_are_two_records(place: Pl
     assert all(name == CALL_HEADER for message in messages for name, _ in message.headers)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "calls"),
+    [(RECEIVERS, b'[{"phone": "1"}, {"phone": "1"}]', 1), (RECEIVERS, b"{}", 2), (DATA, b"{}", 2)],
+)
+async def test_regression_dead_letters_that_are_alike_are_two(
+    place: Place, path: str, body: bytes, calls: int
+) -> None:
+    """A producer takes equal messages that are on their way for one: then one of the two was lost."""
+    for _ in range(calls):
+        assert (await place.call(body, path))[0] in {400, 500}
+    (recorder,) = (each for each in (place.data, place.campaign) if each.published)
+    calls_and_places = [dict(message.headers)[CALL_HEADER] for _, message in recorder.published]
+    assert len(calls_and_places) == len(set(calls_and_places)) == 2
+
+
 async def test_receivers_of_one_id_are_published_one_after_the_other(place: Place) -> None:
     place.campaign.gate.clear()
     twice = [JANE | {"last_name": "first"}, {"first_name": "Ada"}, JANE | {"last_name": "second"}]
