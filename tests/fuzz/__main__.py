@@ -4,7 +4,8 @@
 Read `doors` (the workspaces, and what opens each of them) with `forged` (access tokens), `bodies` with `nasty`, `calls` with
 `odd` (well-formed HTTP), and `wires` with `broken` (the rest). `sender` brings them to the connector of `place`, `generated` has
 schemathesis do its part, `described` holds answers against the OpenAPI document. Each call has a number, which `marks` writes
-into its body; so `books` knows what may be in Kafka in the end, and what must be.
+into its body; so `books` knows what may be in Kafka in the end, and what must be. What Braze posts is in `brazebodies`,
+`brazecalls` and `brazebooks`.
 """
 
 from __future__ import annotations

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from connector.deadletter import PREFIX
-from tests.fuzz.calls import CALLBACK, DOCUMENT, TOKEN, VIEWER
+from tests.fuzz.brazebooks import BrazeBooks
+from tests.fuzz.calls import BRAZE, CALLBACK, DOCUMENT, TOKEN, VIEWER
 from tests.fuzz.marks import marked
+from tests.fuzz.wires import WIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +22,12 @@ if TYPE_CHECKING:
     from tests.fuzz.wires import Wire
 
 _SHOWN = 10
+_CALL = re.compile(rb"call=(\d+)")  # in the type of what Braze posts
+_INVALID = b'"ErrInvalidRequest"'  # SEEN answers 500 to a wrong id
 _ROLES: dict[str | None, tuple[str, ...]] = {
     CALLBACK: ("videos", "dead_letters"),
     VIEWER: ("viewers", "dead_letters"),
+    **dict.fromkeys(BRAZE, ("braze", "dead_letters")),
     None: ("videos", "viewers", "dead_letters"),  # some odd paths lead to a workspace
 }
 
@@ -35,9 +41,12 @@ ROWS = (
     "records without a right secret",
     "records of no call",
     "2xx that are not in Kafka",
+    "Braze: sound refused, or faulty taken",
+    "Braze: answers and Kafka that do not agree",
     "lines of the log that are none",
     "tracebacks in the log",
     "secrets in the log",
+    "secrets in an answer",
     "customers' data in the log",
     "connections left over",
     "ended badly",
@@ -66,6 +75,7 @@ class Books:
     _taken: set[int] = field(default_factory=set)
     _found: Counter[int] = field(default_factory=Counter)
     _digests: dict[str, int] = field(default_factory=dict)
+    _braze: BrazeBooks = field(default_factory=BrazeBooks)
 
     def breach(self, row: str, what: str) -> None:
         """Raises KeyError for what is not in `ROWS`."""
@@ -79,16 +89,19 @@ class Books:
         """Before it is sent."""
         self.counts["requests"] += 1
         self.counts[f"showed {call.proof}"] += call.is_callback
+        self.counts["what Braze might post"] += call.is_braze
         self._sent[call.number] = Sent(call.workspace, call.proof, _ROLES.get(call.path, ()))
         if call.digest:
             self._digests[call.digest] = call.number
+        if call.is_braze:
+            self._braze.send(call)
 
     def send_wire(self, wire: Wire) -> None:
-        """Likewise; all wires lead to `static`."""
+        """Likewise."""
         self.counts["requests"] += len(wire.calls)
         self.counts["connections of raw bytes"] += 1
         for number, proof in wire.calls:
-            self._sent[number] = Sent("static", proof, _ROLES[CALLBACK])
+            self._sent[number] = Sent(wire.workspace, proof, _ROLES[wire.path])
 
     def remember(self, number: int, workspace: str, proof: Proof, path: str | None) -> None:
         """A call of schemathesis's, before it is sent."""
@@ -100,7 +113,7 @@ class Books:
         self.counts[f"answered {status}"] += 1
         said = f"{status} {body[:200]!r} to {call.head!r} {call.body[:300]!r}"
         is_taken = 200 <= status < 300
-        if status >= 500 and status != 503:
+        if status >= 500 and status != 503 and not (call.is_braze and _INVALID in body):
             self.breach("answered 500, or no answer of ours", said)
         if call.plain and call.proof == "right" and not is_taken and status != 503:
             self.breach("right secrets refused", said)
@@ -108,6 +121,8 @@ class Books:
             self.breach("wrong secrets taken", said)
         if is_taken and call.is_callback:
             self._taken.add(call.number)
+        if call.is_braze and (wrong := self._braze.answered(call, status, body)) is not None:
+            self.breach("Braze: sound refused, or faulty taken", f"{wrong}: {said}")
         if is_taken and call.path == TOKEN:
             self.counts["tokens issued"] += 1
 
@@ -121,7 +136,7 @@ class Books:
         number = self._number(record)
         where = f"{record.origin}: {(record.value or b'')[:500]!r}"
         sent = None if number is None else self._sent.get(number)
-        if number is None and workspace == "static" and not (record.value or b"").strip():
+        if number is None and workspace in WIRED and not (record.value or b"").strip():
             self.counts["records of a body that was cut before its mark"] += 1
         elif sent is None or number is None:
             self.breach("records of no call", where)
@@ -129,6 +144,8 @@ class Books:
             self.breach("records without a right secret", f"{where}: {sent}")
         else:
             self._found[number] += 1
+            if "braze" in sent.roles and (wrong := self._braze.record(number, role, record)):
+                self.breach("Braze: answers and Kafka that do not agree", f"{wrong}: {where}")
 
     def close(self) -> None:
         """After the last record."""
@@ -137,6 +154,8 @@ class Books:
         self.counts["records beyond one for each call"] = self._found.total() - len(self._found)
         for number in sorted(self._taken - self._found.keys()):
             self.breach("2xx that are not in Kafka", f"call {number}: {self._sent.get(number)}")
+        for wrong in self._braze.close():
+            self.breach("Braze: answers and Kafka that do not agree", wrong)
 
     def lines(self) -> Iterator[str]:
         """The table: what the run consisted of, then each row."""
@@ -154,5 +173,9 @@ class Books:
         number = marked(record.value or b"")
         if number is not None:
             return number
-        digest = dict(record.headers).get(PREFIX + "value-sha256")
-        return None if digest is None else self._digests.get(digest.decode())
+        headers = dict(record.headers)
+        digest = headers.get(PREFIX + "value-sha256")
+        if digest is not None and digest.decode() in self._digests:
+            return self._digests[digest.decode()]
+        named = _CALL.search(headers.get(PREFIX + "content-type") or b"")
+        return None if named is None else int(named[1])

@@ -23,6 +23,11 @@ CALLBACK = "/callbacks/{workspace}"
 VIEWER = "/callbacks/{workspace}/viewer"
 TOKEN = "/oauth2/token"
 DOCUMENT = "/openapi.json"
+BRAZE = (
+    "/v1/workspaces/{workspace_id}/data",
+    "/v1/projects/{project_id}/data",
+    "/v1/campaigns/{campaign_slug}/receivers/",
+)
 _LARGE = 100_000
 _OF_VIEWERS = 0.15
 
@@ -44,14 +49,25 @@ class Call:
     waits: bool = False
     digest: str = ""
     """SHA-256 of a body that may be too large for a topic: its record has that in its place."""
+    content: bytes = b""
+    items: tuple[bytes, ...] = ()
+    sound: tuple[bool, ...] | None = None
+    """Of what Braze posts: the body, without its chunks, and the rest as `brazebodies.Posted`."""
+
+    @property
+    def is_braze(self) -> bool:
+        """Whether it goes where Braze posts."""
+        return self.path in BRAZE
 
     @property
     def is_callback(self) -> bool:
         """Whether a record must come of it, where it is taken."""
-        return self.path in {CALLBACK, VIEWER}
+        return self.path in {CALLBACK, VIEWER} or self.is_braze
 
 
-class _Request(NamedTuple):
+class Request(NamedTuple):
+    """What is sent, before it is written down as HTTP."""
+
     method: bytes
     target: bytes
     lines: Lines
@@ -102,8 +118,8 @@ class Caller:
         kind = CALLBACK
         if rng.random() < _OF_VIEWERS and not plain:
             kind, path, is_plain = VIEWER, path + b"/viewer", is_plain and door.takes_viewer_events
-        request = _Request(method, path, lines, content)
-        return self._framed(number, kind, door.name, proof, request, plain=is_plain)
+        request = Request(method, path, lines, content)
+        return framed(rng, number, kind, door.name, proof, request, plain=is_plain)
 
     def _token(self, number: int) -> Call:
         rng = self._rng
@@ -136,7 +152,7 @@ class Caller:
         path, method, plain = b"/oauth2/token", b"POST", kind < 2
         if rng.random() < 0.05:
             method, plain = rng.choice(OTHER_METHODS), False
-        return self._framed(number, TOKEN, "", proof, _Request(method, path, lines, text), plain=plain)
+        return framed(rng, number, TOKEN, "", proof, Request(method, path, lines, text), plain=plain)
 
     def _odd_form(self, form: bytes) -> bytes:
         right = b"client_id=%s&client_secret=%s" % (CLIENT.encode(), CLIENT_SECRET.encode())
@@ -161,37 +177,43 @@ class Caller:
         rng = self._rng
         if rng.random() < 0.3:
             method = rng.choice((b"GET", b"GET", b"HEAD", b"POST", b"OPTIONS"))
-            request = _Request(method, b"/openapi.json", (), b"")
-            return self._framed(number, DOCUMENT, "", "wrong", request, plain=method in (b"GET", b"HEAD"))
+            request = Request(method, b"/openapi.json", (), b"")
+            return framed(rng, number, DOCUMENT, "", "wrong", request, plain=method in (b"GET", b"HEAD"))
         target, door = rng.choice(ODD_PATHS), rng.choice(self._doors)
         content, method = mark(number) + bodies.video(rng, number), rng.choice((b"POST", b"GET"))
         # An odd path may lead to a workspace: any of them, so only a secret that opens none counts as wrong.
         shows_wrong = bool(door.wrong) and b"open" not in target and rng.random() < 0.5
         lines = rng.choice(door.wrong if shows_wrong else door.right)
         proof: Proof = "wrong" if shows_wrong else "either"
-        return self._framed(number, None, "", proof, _Request(method, target, lines, content), plain=False)
+        return framed(rng, number, None, "", proof, Request(method, target, lines, content), plain=False)
 
-    def _framed(
-        self, number: int, path: str | None, workspace: str, proof: Proof, request: _Request, *, plain: bool
-    ) -> Call:
-        method, target, lines, content = request
-        rng = self._rng
-        in_chunks = rng.random() < 0.1 and method not in (b"HEAD", b"GET")
-        waits = rng.random() < 0.02 and bool(content)
-        lines = ((b"Host", b"localhost"), (b"X-Forwarded-For", _address(rng)), *lines)
-        if waits:
-            lines += ((b"Expect", b"100-continue"),)
-        lines += (
-            ((b"Transfer-Encoding", b"chunked"),)
-            if in_chunks
-            else ((b"Content-Length", b"%d" % len(content)),)
-        )
-        head = b"%s %s HTTP/1.1\r\n" % (method, target)
-        head += b"".join(b"%s: %s\r\n" % line for line in lines) + b"\r\n"
-        body = chunked(rng, content) if in_chunks else content
-        is_sound = plain and len(content) <= bodies.MOST_BYTES
-        digest = hashlib.sha256(content).hexdigest() if len(content) >= _LARGE else ""
-        return Call(number, path, method.decode(), workspace, proof, is_sound, head, body, waits, digest)
+
+def framed(
+    rng: Random,
+    number: int,
+    path: str | None,
+    workspace: str,
+    proof: Proof,
+    request: Request,
+    *,
+    plain: bool,
+) -> Call:
+    """`request`, with its length or in chunks."""
+    method, target, lines, content = request
+    in_chunks = rng.random() < 0.1 and method not in (b"HEAD", b"GET")
+    waits = rng.random() < 0.02 and bool(content)
+    lines = ((b"Host", b"localhost"), (b"X-Forwarded-For", _address(rng)), *lines)
+    if waits:
+        lines += ((b"Expect", b"100-continue"),)
+    lines += (
+        ((b"Transfer-Encoding", b"chunked"),) if in_chunks else ((b"Content-Length", b"%d" % len(content)),)
+    )
+    head = b"%s %s HTTP/1.1\r\n" % (method, target)
+    head += b"".join(b"%s: %s\r\n" % line for line in lines) + b"\r\n"
+    body = chunked(rng, content) if in_chunks else content
+    is_sound = plain and len(content) <= bodies.MOST_BYTES
+    digest = hashlib.sha256(content).hexdigest() if len(content) >= _LARGE else ""
+    return Call(number, path, method.decode(), workspace, proof, is_sound, head, body, waits, digest)
 
 
 def chunked(rng: Random, content: bytes) -> bytes:

@@ -23,6 +23,7 @@ Lines = tuple[tuple[bytes, bytes], ...]
 """Headers as they are sent."""
 
 TOKENS = ("fuzz-token-of-today-81b2", "fuzz-token-of-tomorrow-c9d0")
+OF_BRAZE = ("fuzz-braze-flow-3e01", "fuzz-braze-flow-77d2", "fuzz-braze-film-a85c", "fuzz-braze-film-1f9b")
 NAMED = "fuzz-named-token-44e1"
 PAIRS = (
     ("seen", "fuzz-password-7d0a"),
@@ -69,7 +70,7 @@ def doors(jwks_url: str) -> dict[str, Door]:
         by_key(RSA),
     )
     all_of_them = (
-        _static(),
+        by_token("static", TOKENS),
         _named(),
         _basic(),
         _tokens("ours", {"oauth2": oauth2}, ours),
@@ -100,16 +101,17 @@ def shown(rng: Random, door: Door, others: list[Door]) -> tuple[Proof, Lines]:
 def planted() -> list[bytes]:
     """What must never be in a log."""
     pairs = [f"{user}:{password}".encode() for user, password in PAIRS]
-    texts = [*TOKENS, NAMED, *(password for _, password in PAIRS), CLIENT_SECRET, SIGNING_KEY]
+    texts = [*TOKENS, *OF_BRAZE, NAMED, *(password for _, password in PAIRS), CLIENT_SECRET, SIGNING_KEY]
     return [each.encode() for each in texts] + [base64.b64encode(pair) for pair in pairs]
 
 
-def _static() -> Door:
-    first = TOKENS[0].encode()
+def by_token(name: str, tokens: tuple[str, ...]) -> Door:
+    """Whoever shows one of `tokens` may enter."""
+    first = tokens[0].encode()
     return Door(
-        "static",
-        {"token": list(TOKENS)},
-        right=tuple(_authorization(scheme, token.encode()) for scheme in _SCHEMES for token in TOKENS),
+        name,
+        {"token": list(tokens)},
+        right=tuple(_authorization(scheme, token.encode()) for scheme in _SCHEMES for token in tokens),
         either=(
             _authorization(b"Bearer  \t ", first + b"\t "),
             _authorization(b"Bearer", b"wrong") + _authorization(b"Bearer", first),
@@ -124,7 +126,7 @@ def _static() -> Door:
             _authorization(b"Basic", first),
             ((b"Authorization", first),),
         ),
-        secrets=tuple(token.encode() for token in TOKENS),
+        secrets=tuple(token.encode() for token in tokens),
     )
 
 

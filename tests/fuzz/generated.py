@@ -14,7 +14,9 @@ import requests
 import schemathesis
 from schemathesis.engine import events, from_schema
 
-from tests.fuzz.calls import CALLBACK, VIEWER
+from tests.fuzz import brazebodies, brazecalls
+from tests.fuzz.brazecalls import CAMPAIGN, PATHS
+from tests.fuzz.calls import BRAZE, CALLBACK, VIEWER, Call
 from tests.fuzz.doors import NAMED_HEADER
 from tests.fuzz.marks import mark
 
@@ -23,9 +25,21 @@ if TYPE_CHECKING:
     from random import Random
 
     from tests.fuzz.books import Books
-    from tests.fuzz.doors import Door
+    from tests.fuzz.doors import Door, Proof
 
-_SCHEMES = {"static": "bearer", "named": "header", "basic": "basic", "ours": "oauth2", "theirs": "bearer"}
+_SCHEMES = {
+    "static": "bearer",
+    "named": "header",
+    "basic": "basic",
+    "ours": "oauth2",
+    "theirs": "bearer",
+    **dict.fromkeys(PATHS, "bearer"),
+}
+# What Braze posts is any JSON to the document, and SEEN's answer to what it refuses is 400, or 500 for a wrong id.
+_CHECKS_OF_BRAZE = {
+    "not_a_server_error": {"expected-statuses": ["2xx", "4xx", "500"]},
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "500"]},
+}
 _send = requests.adapters.HTTPAdapter.send
 
 
@@ -59,12 +73,17 @@ class Generated:
         """The document as it is for one workspace, with its secret."""
         document = copy.deepcopy(dict(self._document))
         scheme = _SCHEMES.get(door.name)
+        for path in BRAZE:
+            item = document["paths"].pop(path)
+            del item["parameters"]
+            if path in PATHS.get(door.name, ()):
+                document["paths"][brazecalls.target(path, door.name)] = item
         for path in (CALLBACK, VIEWER):
             item = document["paths"].pop(path)
             del item["parameters"]
             for operation in item.values():
                 operation["security"] = [{scheme: []} if scheme else {}]
-            if path == CALLBACK or door.takes_viewer_events:
+            if door.name not in PATHS and (path == CALLBACK or door.takes_viewer_events):
                 document["paths"][path.replace("{workspace}", door.name)] = item
         if door.name != "ours":
             del document["paths"]["/oauth2/token"]
@@ -77,6 +96,7 @@ class Generated:
             "headers": self._shown,
             "continue-on-failure": True,
             "generation": {"max-examples": examples, "database": "none"},
+            "checks": _CHECKS_OF_BRAZE if door.name in PATHS else {},
         }
         return schemathesis.openapi.from_dict(document, config=schemathesis.Config.from_dict(settings))
 
@@ -85,19 +105,38 @@ class Generated:
     ) -> requests.Response:
         number = next(self._numbers)
         path = urlsplit(request.url or "").path
-        workspace, kind = _led_by(path)
-        if kind is not None:
-            body = request.body or b""
-            assert isinstance(body, str | bytes)
-            request.body = mark(number) + (body.encode() if isinstance(body, str) else body)
-            request.prepare_content_length(request.body)
+        body = request.body or b""
+        assert isinstance(body, str | bytes)
+        content = body.encode() if isinstance(body, str) else body
         request.headers["X-Forwarded-For"] = f"198.18.{self._rng.randrange(256)}.{self._rng.randrange(256)}"
         self._books.counts["requests of schemathesis"] += 1
         is_right = all(request.headers.get(name) == value for name, value in self._shown.items())
-        self._books.remember(number, workspace, "right" if is_right else "wrong", kind or path)
+        proof: Proof = "right" if is_right else "wrong"
+        call = _braze_call(number, path, request, proof, content)
+        if call is not None:
+            return self._answered(call, adapter, request, **options)
+        workspace, kind = _led_by(path)
+        if kind is not None:
+            _bring(request, mark(number) + content)
+        self._books.remember(number, workspace, proof, kind or path)
         response = _send(adapter, request, **options)
         if kind is not None and 200 <= response.status_code < 300:
             self._books.taken(number)
+        return response
+
+    def _answered(
+        self,
+        call: Call,
+        adapter: requests.adapters.HTTPAdapter,
+        request: requests.PreparedRequest,
+        **options: Any,
+    ) -> requests.Response:
+        """What Braze might post: the answer says what must be in Kafka."""
+        _bring(request, call.content)
+        request.headers["Content-Type"] = f"application/json; call={call.number}"
+        self._books.send(call)
+        response = _send(adapter, request, **options)
+        self._books.answered(call, response.status_code, response.content)
         return response
 
     def _note(self, event: events.EngineEvent) -> None:
@@ -120,3 +159,31 @@ def _led_by(path: str) -> tuple[str, str | None]:
     workspace, slash, last = rest.partition("/")
     kind = {("", ""): CALLBACK, ("/", "viewer"): VIEWER}.get((slash, last))
     return workspace, kind if not before and workspace else None
+
+
+def _bring(request: requests.PreparedRequest, content: bytes) -> None:
+    request.body = content
+    request.prepare_content_length(content)
+
+
+def _braze_call(
+    number: int, path: str, request: requests.PreparedRequest, proof: Proof, content: bytes
+) -> Call | None:
+    """None for what goes elsewhere."""
+    workspace, braze = brazecalls.led_by(path)
+    if braze is None:
+        return None
+    posted = brazebodies.of_any(number, content, is_array=workspace == CAMPAIGN)
+    method = request.method or ""
+    return Call(
+        number,
+        braze,
+        method,
+        workspace,
+        proof,
+        plain=False,
+        head=f"{method} {path}".encode(),
+        body=posted.content,
+        content=posted.content,
+        items=posted.items,
+    )

@@ -15,14 +15,15 @@ import orjson
 
 from connector.kafka.connection import KafkaConnection
 from connector.kafka.reader import read_topic
-from connector.sandbox.emulator import Emulator, EmulatorSettings, WorkspaceSettings
+from connector.sandbox.emulator import Emulator, EmulatorSettings, Quota, WorkspaceSettings
 from tests.end_to_end.deployment import SEEN_TOKEN, Deployment, eventually
 from tests.fuzz.bodies import CUSTOMER
+from tests.fuzz.brazecalls import CAMPAIGN, braze_doors
 from tests.fuzz.doors import SIGNING_KEY, doors, planted
 from tests.issuer import KeyServer, certificate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.fuzz.books import Books
     from tests.fuzz.doors import Door
@@ -32,6 +33,7 @@ _SETTLE_SECONDS = 20.0
 _CLOSE_WAIT = "08"  # closed by the other side alone (include/net/tcp_states.h)
 _MOST_MB = 256
 _JWT = b"eyJ"  # each begins so
+_QUOTA = Quota(1_000, 1.0)  # so that what Braze posted is sent to SEEN while the run lasts
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Place:
 
     deployment: Deployment
     doors: dict[str, Door]
+    braze: dict[str, Door]
 
     @property
     def port(self) -> int:
@@ -67,8 +70,8 @@ class Place:
             books.breach("ended badly", f"with {code}")
         self._read_log(books)
         connection = KafkaConnection(self.deployment.bootstrap)
-        for name, door in self.doors.items():
-            for role in ("videos", "dead_letters", *(["viewers"] if door.takes_viewer_events else [])):
+        for name, door in (self.doors | self.braze).items():
+            for role in _roles(name, door, self.braze):
                 topic = self.deployment.topic(role, name)
                 async for record in read_topic(connection, topic, seconds=_READ_SECONDS):
                     books.record(name, role, record)
@@ -106,7 +109,13 @@ async def place(folder: Path, bootstrap: str, prefix: str) -> AsyncIterator[Plac
         tls.load_cert_chain(*files)
         issuer = await ending.enter_async_context(KeyServer().running(tls))
         known = doors(f"{issuer.url}/keys")
-        workspaces = tuple(WorkspaceSettings(id=name, tokens=(SEEN_TOKEN,)) for name in known)
+        braze = braze_doors()
+        workspaces = tuple(
+            WorkspaceSettings(
+                id=name, tokens=(SEEN_TOKEN,), api="receivers" if name == CAMPAIGN else "data", quota=_QUOTA
+            )
+            for name in known | braze
+        )
         seen = await ending.enter_async_context(Emulator(EmulatorSettings(workspaces=workspaces)))
         deployment = Deployment(folder, bootstrap, seen.url, prefix)
         deployment.connector["listener"] |= {
@@ -117,11 +126,35 @@ async def place(folder: Path, bootstrap: str, prefix: str) -> AsyncIterator[Plac
         for door in known.values():
             viewers: dict[str, dict[str, object]] = {"viewers": {}} if door.takes_viewer_events else {}
             deployment.workspace(door.name, callback={"auth": door.auth}, **viewers)
+        for door in braze.values():
+            _add_braze(deployment, door)
         with mock.patch.dict(os.environ, {"SSL_CERT_FILE": str(files[0])}):
             await ending.enter_async_context(deployment)
-        for name in known:
+        for name in known | braze:
             await deployment.running(name)
-        yield Place(deployment, known)
+        yield Place(deployment, known, braze)
+
+
+def _add_braze(deployment: Deployment, door: Door) -> None:
+    seen: dict[str, object] = {"quota": {"requests": _QUOTA.requests, "per_seconds": _QUOTA.per_seconds}}
+    if door.name == CAMPAIGN:
+        seen |= {
+            "api": "receivers",
+            "workspace_id": None,
+            "campaign_slug": door.name,
+            "auth": {"token": SEEN_TOKEN},
+        }
+    braze_in = {"auth": door.auth, "topic": deployment.topic("braze", door.name)}
+    deployment.workspace(door.name, seen=seen, braze_in=braze_in)
+
+
+def _roles(name: str, door: Door, braze: dict[str, Door]) -> Iterator[str]:
+    """Of the topics that are read in the end."""
+    yield from ("videos", "dead_letters")
+    if door.takes_viewer_events:
+        yield "viewers"
+    if name in braze:
+        yield "braze"
 
 
 def _abandoned(port: int) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from tests.fuzz.bodies import drawn
+from tests.fuzz.brazecalls import BrazeCaller
 from tests.fuzz.calls import Caller
 from tests.fuzz.described import Described
 from tests.fuzz.generated import Generated
@@ -35,6 +36,7 @@ _MOST_DRAWN = 500
 _WIRES_FOR_A_REQUEST = 0.075
 _REQUESTS_FOR_AN_EXAMPLE = 1_000
 _MANY = 5_000
+_OF_BRAZE = 0.2
 _FEW_DOORS = ("static", "ours")
 
 
@@ -47,6 +49,7 @@ async def fuzz(place: Place, requests: int, seed: int, books: Books) -> None:
     await run.open()
     doors = [place.doors[name] for name in (place.doors if requests >= _MANY else _FEW_DOORS)]
     await run.generated(doors, max(2, requests // _REQUESTS_FOR_AN_EXAMPLE))
+    await run.generated(list(place.braze.values()), max(2, requests // _REQUESTS_FOR_AN_EXAMPLE))
     await run.send(requests)
     await run.open()
     books.counts["seconds"] = round(time.monotonic() - begun)
@@ -63,11 +66,12 @@ class _Run:
         self._described = Described(document)
         self._rng = Random(seed)
         self._caller = Caller(self._rng, place.doors, pool)
+        self._braze = BrazeCaller(self._rng, place.braze, place.doors, pool)
         self._numbers = itertools.count(1)
 
     async def open(self) -> None:
         """A call to each door, which must be taken."""
-        calls = self._caller.opening(self._numbers)
+        calls = itertools.chain(self._caller.opening(self._numbers), self._braze.opening(self._numbers))
         await send_all(calls, self._place.port, self._rng, self._books, self._described)
 
     async def generated(self, doors: list[Door], examples: int) -> None:
@@ -88,7 +92,8 @@ class _Run:
 
     def _calls(self, requests: int) -> Iterator[Call]:
         while self._books.counts["requests"] < requests:
-            yield self._caller.call(next(self._numbers))
+            caller = self._braze if self._rng.random() < _OF_BRAZE else self._caller
+            yield caller.call(next(self._numbers))
 
     def _wires(self, count: int) -> Iterator[Wire]:
         # Randomness and numbers of their own: what is sent does not rest on who comes first.

@@ -7,6 +7,8 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.fuzz.doors import planted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
@@ -20,6 +22,7 @@ PATIENCE_SECONDS = 30.0
 """An answer that takes longer will never come."""
 
 _GLANCE_SECONDS = 0.25  # so long a caller of what is hardly HTTP waits for more
+_SECRETS = planted()
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
@@ -92,6 +95,8 @@ async def send_all(calls: Iterator[Call], port: int, rng: Random, books: Books, 
             )
             continue
         books.answered(call, answer.status, answer.body)
+        if any(secret in answer.body or secret in repr(answer.headers).encode() for secret in _SECRETS):
+            books.breach("secrets in an answer", f"{answer!r} to {call.head!r}")
         wrong = described.complaint(call.path, call.method, answer.status, answer.headers, answer.body)
         if wrong is not None:
             said = f"{wrong}: {answer.status} to {call.method} {call.head!r} {call.body[:200]!r}"
