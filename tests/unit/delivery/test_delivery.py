@@ -156,7 +156,10 @@ def test_the_time_suspended_does_not_count_towards_giving_up() -> None:
     story.suspension.suspend(Reason.OUTAGE, "", now=10)
     story.suspension.accepted(sent_at=10_000, now=10_010)
     assert isinstance(story.gets(BROKEN, at=10_599), Again)
-    assert outcome(story.gets(BROKEN, at=10_600)) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
+    step = story.gets(BROKEN, at=10_600)
+    assert outcome(step) == (OutcomeKind.EXPIRED, Reason.GAVE_UP)
+    assert isinstance(step, Outcome)
+    assert "after 600 s" in step.detail
 
 
 def test_an_event_does_not_give_up_for_waiting_before_its_first_failure() -> None:
@@ -526,6 +529,7 @@ def test_what_a_look_up_does_not_find_is_sent_again_at_once() -> None:
     story.gets(TIMED_OUT)
     assert again(story.gets(ABSENT, at=31)) == pytest.approx(31.1)
     assert not story.delivery.in_doubt
+    assert not story.may_be_taken
     assert outcome(story.gets(CREATED, at=32)) == (OutcomeKind.ACCEPTED, Reason.CREATED)
 
 
@@ -541,6 +545,12 @@ def test_a_look_up_that_stays_in_doubt_backs_off_and_waits_for_no_new_landing() 
     story = Story()
     story.gets(TIMED_OUT, at=0)
     assert again(story.gets(TIMED_OUT, at=31, chance=0.5)) == pytest.approx(32.1)
+
+
+def test_a_reject_after_a_failure_is_no_doubt_where_doubts_are_looked_up() -> None:
+    story = Story()
+    story.gets(BROKEN)
+    assert outcome(story.gets(BAD, at=5)) == (OutcomeKind.REJECTED, Reason.BAD_REQUEST)
 
 
 def test_a_reject_after_a_doubt_is_looked_up_and_found() -> None:
