@@ -23,9 +23,8 @@ class Lookups(ThreadPoolExecutor):
     """A default executor for an event loop: at most sixteen things at once, and none is waited for at the end."""
 
     def __init__(self) -> None:
-        super().__init__(
-            max_workers=1
-        )  # asyncio takes nothing else; its threads are begun by its own `submit` only
+        # An event loop takes no other kind; the threads of this kind would begin in the `submit` that is replaced below.
+        super().__init__(max_workers=1)
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._free = threading.Semaphore(0)
         self._begun = 0

@@ -13,8 +13,8 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from connector.inbound.door import Taken
     from connector.inbound.grants import Refusal
+    from connector.inbound.taken import Taken
 
 RETRY_AFTER_SECONDS = 60
 """SEEN calls twice more, 60 s apart (SEEN callbacks): sooner makes no sense to it, later loses a call."""

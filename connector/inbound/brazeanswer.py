@@ -15,7 +15,7 @@ from connector.types import Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from connector.inbound.door import Durability
+    from connector.inbound.taken import Durability
     from connector.types import Unsendable
 
 _KEY_INVALID = "api key invalid"

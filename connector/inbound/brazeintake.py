@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from connector.inbound.answer import Answer
-    from connector.inbound.door import Durability, Grave, Publisher
+    from connector.inbound.door import Grave, Publisher
+    from connector.inbound.taken import Durability
 
 
 class _Arrival(NamedTuple):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from connector.inbound import answer, brazeanswer
 from connector.inbound.answerschema import JSON, responses
-from connector.inbound.door import Durability
 from connector.inbound.limits import Limits
+from connector.inbound.taken import Durability
 from connector.types import Reason, Unsendable
 
 if TYPE_CHECKING:

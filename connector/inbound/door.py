@@ -13,6 +13,7 @@ from connector.deadletter import RefusedCallback, callback_dead_letter, callback
 from connector.errors import PublishRefused
 from connector.inbound.answer import taken
 from connector.inbound.reading import Legible, Unintelligible
+from connector.inbound.taken import Taken
 from connector.types import Reason
 
 if TYPE_CHECKING:
@@ -20,14 +21,12 @@ if TYPE_CHECKING:
 
     from connector.inbound.answer import Answer
     from connector.inbound.auth import Authenticator
+    from connector.inbound.taken import Durability
     from connector.metrics import WorkspaceMetrics
     from connector.types import Message
 
 Kind = Literal["video", "viewer", "braze"]
 """What a call brings: that a video is ready, what a viewer did with one, or what Braze wants a video of."""
-
-Durability = Literal["published", "spooled"]
-"""Where a message is safe: in Kafka, acknowledged with acks=all, or on our disk, from where it will be published."""
 
 
 class Publisher(Protocol):
@@ -61,22 +60,6 @@ async def bury(publisher: Publisher, grave: Grave, callback: RefusedCallback) ->
         return await publisher.publish(grave.topic, callback_dead_letter(callback, **story))
     except PublishRefused:
         return await publisher.publish(grave.topic, callback_without_body(callback, **story))
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of a body, and where it is durable. `reason` says why it was dead-lettered, None if it was not;
-    `id` is None where none was found.
-    """
-
-    durability: Durability
-    id: str | None = None
-    reason: Reason | None = None
-
-    @property
-    def result(self) -> str:
-        """How the call ended: published, spooled or dead_lettered."""
-        return self.durability if self.reason is None else "dead_lettered"
 
 
 class Intake(Protocol):

@@ -26,9 +26,10 @@ from connector.inbound.door import bury
 from connector.types import Reason
 
 if TYPE_CHECKING:
-    from connector.inbound.door import Durability, Grave, Publisher
+    from connector.inbound.door import Grave, Publisher
     from connector.inbound.spool import Spool
     from connector.inbound.spoolfile import Row
+    from connector.inbound.taken import Durability
     from connector.types import Message
 
 log = structlog.get_logger()

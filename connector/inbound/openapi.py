@@ -13,9 +13,9 @@ import orjson
 
 from connector.inbound import answer, brazeopenapi
 from connector.inbound.answerschema import JSON, responses
-from connector.inbound.door import Durability, Taken
 from connector.inbound.grants import FORM, Refusal
 from connector.inbound.limits import Limits
+from connector.inbound.taken import Durability, Taken
 from connector.inbound.tokenendpoint import MAX_FORM_BYTES
 from connector.types import Reason
 

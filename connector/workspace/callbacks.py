@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from connector.config.model import WorkspaceConfig
-    from connector.inbound.door import Durability, Intake, Kind, Publisher
+    from connector.inbound.door import Intake, Kind, Publisher
     from connector.inbound.holding import Holding
+    from connector.inbound.taken import Durability
     from connector.kafka.connection import KafkaConnection
     from connector.metrics import WorkspaceMetrics
     from connector.types import Message

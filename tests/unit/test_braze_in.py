@@ -32,8 +32,8 @@ from tests.unit.test_listener import LIMITS, TOKEN, VIDEO, Recorder, until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from connector.inbound.door import Durability
     from connector.inbound.limits import Limits
+    from connector.inbound.taken import Durability
     from connector.types import Message
 
 BRAZE_TOKEN = "a-token-of-brazes"

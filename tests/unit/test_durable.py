@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
-    from connector.inbound.door import Durability
+    from connector.inbound.taken import Durability
 
 MB = 1_048_576
 VIDEOS, LETTERS = "seen.acme.videos", "seen.acme.dead-letters"

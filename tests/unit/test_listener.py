@@ -29,7 +29,7 @@ from tests.doors import door
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from connector.inbound.door import Durability
+    from connector.inbound.taken import Durability
     from connector.inbound.tokenendpoint import TokenEndpoint
     from connector.types import Message
 
