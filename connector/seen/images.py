@@ -99,7 +99,7 @@ class Images:
             await asyncio.wait([search.task])
         finally:
             search.waiting -= 1
-            if not search.waiting and self._searches.get(key) is search:
+            if not search.waiting:
                 del self._searches[key]
                 search.task.cancel()
         return search.task.result()

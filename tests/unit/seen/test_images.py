@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -129,6 +130,21 @@ async def test_it_is_given_up_within_the_limit_and_not_remembered(chance: float)
     assert counted(metrics, ImageResult.UNREACHABLE) == 1
     await found.find(LINK)
     assert len(client.looks) > tries
+
+
+@pytest.mark.parametrize(("chance", "share"), [(0.0, 0.5), (0.5, 0.75)])
+async def test_the_time_between_two_tries_doubles_from_a_second_to_half_a_minute(
+    chance: float, share: float
+) -> None:
+    client = Client(DOWN, seconds=0)
+    found, _ = images(client, give_up_after=120, chance=chance)
+    await asyncio.sleep(1000)
+    began = asyncio.get_running_loop().time()
+    finding = await found.find(LINK)
+    times = [at for at, _ in client.looks]
+    waits = [after - before for before, after in pairwise(times)]
+    assert waits[:7] == pytest.approx([share * each for each in (1, 2, 4, 8, 16, 30, 30)], abs=0.01)
+    assert f"(tries: {len(times)}, in {times[-1] - began:.0f} s)" in finding.detail
 
 
 async def test_the_host_says_when_it_is_asked_again_and_is_given_up_if_that_is_too_late() -> None:
