@@ -112,7 +112,7 @@ class WorkspaceMetrics:
         self._braze_calls[result].inc()
 
     def image_looked_at(self, result: ImageResult) -> None:
-        """Counts one link of an image that was looked at."""
+        """Counts one link of an image that was looked at, or that was dropped without a look."""
         self._images[result].inc()
 
     def video_ready(self, found_by: str) -> None:
@@ -178,7 +178,9 @@ class Metrics:
             "issuer_key_failures", "Fetches of the public keys of an issuer of tokens that failed.", each
         )
         self.image_checks = self._counter(
-            "image_checks", "Links of images that were looked at, by what was found.", (*each, "found")
+            "image_checks",
+            "Links of images that were looked at or dropped, by what was found.",
+            (*each, "found"),
         )
         self.publish_failures = self._counter(
             "publish_failures",

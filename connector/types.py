@@ -213,10 +213,20 @@ class ImageLinks:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedImage:
+    """An image that an event goes without for the form of its link: its property, its host if it has one, and what is wrong."""
+
+    name: str
+    host: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A parsed and mapped record, ready to be sent once its `images` were looked at; None if there is nothing to look at.
 
-    `id` is the id as SEEN knows it, `order_key` names its lane, `body` is the JSON object that SEEN gets, in bytes.
+    `id` is the id as SEEN knows it, `order_key` names its lane, `body` is the JSON object that SEEN gets, in bytes, without
+    the `dropped` images.
     """
 
     record: Record
@@ -224,6 +234,7 @@ class Event:
     order_key: bytes
     body: bytes
     images: ImageLinks | None = None
+    dropped: tuple[DroppedImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

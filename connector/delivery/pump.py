@@ -22,7 +22,7 @@ from connector.delivery.assignment import Assignment
 from connector.delivery.commit import Committed
 from connector.delivery.delivery import Delivery
 from connector.errors import KafkaUnavailable
-from connector.types import Event, Partition, Skipped, Unsendable
+from connector.types import Event, ImageResult, Partition, Skipped, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -215,6 +215,7 @@ class Pump:
         self._metrics.records_read.inc()
         match self._readers[record.topic].read(record):
             case Event() as event:
+                self._note_dropped_images(event)
                 in_doubt, looks_up = tracker.is_in_doubt(record.offset), self._dispatcher.looks_up
                 self._dispatcher.submit(Delivery(event, tracker, in_doubt=in_doubt, looks_up=looks_up))
             case Skipped(reason):
@@ -259,6 +260,21 @@ class Pump:
                 self._broker_trouble = "Kafka does not answer"
                 log.warning("kafka_unreachable", workspace=self._workspace, why=str(error))
             await wait_for_event(self._begun, _LAG_SECONDS)  # an epoch that begins knows no ends
+
+    def _note_dropped_images(self, event: Event) -> None:
+        for image in event.dropped:
+            self._metrics.image_looked_at(ImageResult.NOT_ALLOWED)
+            log.info(
+                "image_refused",
+                workspace=self._workspace,
+                id=event.id,
+                origin=event.record.origin,
+                property=image.name,
+                host=image.host,
+                found=ImageResult.NOT_ALLOWED,
+                detail=image.detail,
+                decision="sent without it",
+            )
 
     def _note_cut_off(self, deliveries: int) -> None:
         if deliveries:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
 
+from connector.seen.payload import image_host
 from connector.seen.receiver import EXTRA_ARGS
 from connector.types import Reason, Unsendable
 
@@ -63,7 +63,7 @@ class ImagePreparation:
             id=event.id,
             origin=event.record.origin,
             property=name,
-            host=urlsplit(link).hostname,
+            host=image_host(link),
             found=finding.result,
             detail=finding.detail,
             decision="sent without it" if event.images and event.images.drop else "rejected",

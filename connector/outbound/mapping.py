@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import orjson
 from jmespath.exceptions import JMESPathError
 
-from connector.seen.payload import encode, image_fault, json_type, with_string_id
+from connector.seen.payload import encode, image_fault, image_host, json_type, with_string_id
 from connector.seen.receiver import EXTRA_ARGS
-from connector.types import Event, ImageLinks, Reason, Skipped, Unsendable
+from connector.types import DroppedImage, Event, ImageLinks, Reason, Skipped, Unsendable
 
 if TYPE_CHECKING:
     from connector.seen.receiver import ReceiverRules
@@ -97,14 +97,15 @@ class Mapping:
         if isinstance(properties, Unsendable):
             return properties
         event_id: str = properties.get(id_name, "")
-        properties = self._with_good_images(properties)
-        if isinstance(properties, Unsendable):
-            return replace(properties, id=event_id or None)
+        left = self._with_good_images(properties)
+        if isinstance(left, Unsendable):
+            return replace(left, id=event_id or None)
+        properties, dropped = left
         body = encode(properties, self.max_request_bytes)
         if isinstance(body, Unsendable):
             return replace(body, id=event_id or None)
         order_key = (event_id or record.origin).encode() if record.key is None else record.key
-        return Event(record, event_id, order_key, body, self._images(properties))
+        return Event(record, event_id, order_key, body, self._images(properties), dropped)
 
     def _images(self, properties: dict[str, Any]) -> ImageLinks | None:
         """The images that are still to be looked at: their names are good already."""
@@ -130,8 +131,11 @@ class Mapping:
                 return Unsendable(Reason.MAPPING_FAILED, detail)
         return parsed
 
-    def _with_good_images(self, properties: dict[str, Any]) -> dict[str, Any] | Unsendable:
+    def _with_good_images(
+        self, properties: dict[str, Any]
+    ) -> tuple[dict[str, Any], tuple[DroppedImage, ...]] | Unsendable:
         good = dict(properties)
+        dropped: list[DroppedImage] = []
         if isinstance(good.get(EXTRA_ARGS), dict):
             good[EXTRA_ARGS] = dict(good[EXTRA_ARGS])
         for name in self.images:
@@ -140,8 +144,9 @@ class Mapping:
             if fault is not None and self.on_bad_image == "reject":
                 return Unsendable(Reason.BAD_IMAGE, f"the image {name!r} cannot be used: {fault}")
             if there is not None and fault is not None:
+                dropped.append(DroppedImage(name, image_host(there[name]), fault))
                 del there[name]
-        return good
+        return good, tuple(dropped)
 
 
 def _holding(properties: dict[str, Any], name: str) -> dict[str, Any] | None:

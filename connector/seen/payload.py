@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
+_HOST = re.compile(r"[\w.:-]{1,255}")
 _LONGEST_NAME = 256
 _LONGEST_ID_BYTES = 1024  # it is a path segment of look-ups, and the key of what we publish
 
@@ -94,6 +96,21 @@ def image_fault(value: object) -> str | None:
     if not link.path.endswith(_IMAGE_ENDINGS):
         return f"its name must end in {', '.join(_IMAGE_ENDINGS)}, in lower case"
     return None
+
+
+def image_host(value: object) -> str | None:
+    """The host of `value` as a link, None where it has none. Good for a log: it holds no other part of the link."""
+    if not isinstance(value, str):
+        return None
+    try:
+        link = urlsplit(value)
+        host, _ = (
+            link.hostname,
+            link.port,
+        )  # where the port is none, a password with a slash may be in its place
+    except ValueError:
+        return None
+    return host if host and _HOST.fullmatch(host) else None
 
 
 def json_type(value: object) -> str:

@@ -90,7 +90,9 @@ async def test_a_bad_image_rejects_its_event_with_the_reason_or_is_left_out_and_
     assert 'image_checks_total{found="too_large",workspace="acme"} 2.0' in metrics
     assert "X-Signature" not in log
     refused = [each for each in deployment.log() if each["event"] == "image_refused"]
-    assert len(refused) == 2 * (len(bad) - 1)  # a name that is bad needs no look
+    assert len(refused) == 2 * len(bad) - 1  # where a name that is bad rejects the record, it says so itself
+    assert 'image_checks_total{found="not_allowed",workspace="acme"} 7.0' in metrics
+    assert 'image_checks_total{found="not_allowed",workspace="bravo"} 8.0' in metrics
 
 
 async def test_a_slow_image_holds_back_its_own_key_alone_and_a_stop_does_not_wait_for_it(

@@ -27,7 +27,7 @@ from connector.testing import (
 from connector.types import OutcomeKind, Partition, Reason, Retry, Suspend
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, MutableMapping, Sequence
 
     from connector.delivery.request import Permit
     from connector.types import Commit, Event, Verdict
@@ -786,3 +786,44 @@ async def test_regression_a_stop_does_not_wait_for_a_dead_letter_that_no_broker_
         stopped_at = engine.clock.monotonic()
     assert engine.clock.monotonic() - stopped_at < 17 + 3
     assert engine.committed == 0
+
+
+# What is left out
+
+
+async def test_an_image_that_is_dropped_for_its_form_is_logged_and_counted_without_its_link(
+    lines: list[MutableMapping[str, object]],
+) -> None:
+    settings = EngineSettings(reader=replace(READER, images=("photo", "logo"), on_bad_image="drop"))
+    async with Simulation(settings=settings) as engine:
+        engine.add("a", photo="https://ada:secret@a.example/ada.png", logo=7)
+        engine.add("b", photo="https://a.example/good.png")
+        await asyncio.sleep(2)
+        assert [request.ids for request in engine.destination.requests] == [("a",), ("b",)]
+        assert engine.value("image_checks_total", found="not_allowed") == 2
+    refused = [each for each in lines if each["event"] == "image_refused"]
+    about_all = {
+        "event": "image_refused",
+        "log_level": "info",
+        "workspace": "acme",
+        "id": "a",
+        "origin": "events/0/0",
+        "found": "not_allowed",
+        "decision": "sent without it",
+    }
+    assert refused == [
+        about_all | {"property": "photo", "host": "a.example", "detail": "it must not contain credentials"},
+        about_all | {"property": "logo", "host": None, "detail": "it must be a string, it is a number"},
+    ]
+
+
+async def test_an_image_that_rejects_its_record_for_its_form_is_said_with_the_record(
+    lines: list[MutableMapping[str, object]],
+) -> None:
+    settings = EngineSettings(reader=replace(READER, images=("photo",)))
+    async with Simulation(settings=settings) as engine:
+        engine.add("a", photo="https://a.example/ada.PNG")
+        await asyncio.sleep(2)
+        assert engine.value("image_checks_total", found="not_allowed") == 0
+    assert [each["reason"] for each in lines if each["event"] == "record_refused"] == [Reason.BAD_IMAGE]
+    assert not [each for each in lines if each["event"] == "image_refused"]

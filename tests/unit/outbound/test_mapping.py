@@ -357,6 +357,11 @@ def test_a_bad_image_refuses_the_event_or_is_left_out_as_configured(link: object
     assert "'photo'" in refused.detail
     kept = mapping(images=("logo", "photo"), on_bad_image="drop").read(event)
     assert sent(kept) == {"id": "1", "logo": GOOD, "name": "Kari"}
+    assert isinstance(kept, Event)
+    (dropped,) = kept.dropped
+    assert dropped.name == "photo"
+    assert dropped.host == ("a.example" if link == WRONG else None)
+    assert refused.detail.endswith(dropped.detail)
 
 
 def test_images_are_those_of_the_mapped_names() -> None:
@@ -385,7 +390,10 @@ def test_an_image_with_a_bad_name_is_refused_or_dropped_and_not_looked_at() -> N
     fetched = mapping(images=("logo", "photo"), fetch_images=True)
     assert refusal(fetched.read(event)).reason is Reason.BAD_IMAGE
     dropping = replace(fetched, on_bad_image="drop")
-    assert looked_at(dropping.read(event)) == ImageLinks((("logo", GOOD),), drop=True)
+    become = dropping.read(event)
+    assert looked_at(become) == ImageLinks((("logo", GOOD),), drop=True)
+    assert isinstance(become, Event)
+    assert [each.name for each in become.dropped] == ["photo"]
 
 
 # Any bytes at all
@@ -504,3 +512,5 @@ def test_an_image_of_a_receiver_may_stand_in_extra_args(on_bad_image: Literal["r
         assert refusal(bad).reason is Reason.BAD_IMAGE
     else:
         assert sent(bad) == {"first_name": "Ada", "extra_args": {"city": "Oslo"}}
+        assert isinstance(bad, Event)
+        assert [(each.name, each.host) for each in bad.dropped] == [("photo", "images.example.com")]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.seen.payload import encode, image_fault, json_type, same_json, with_string_id
+from connector.seen.payload import encode, image_fault, image_host, json_type, same_json, with_string_id
 from connector.types import Reason, Unsendable
 from tests.unit.seen.values import INTEGERS, JSON_VALUES
 
@@ -199,6 +199,33 @@ def test_regression_a_link_that_no_client_could_fetch_as_it_is_written_is_refuse
 @given(value=JSON_VALUES | st.text().map(lambda text: f"https://{text}"))
 def test_any_value_is_either_a_link_or_has_a_fault(value: object) -> None:
     assert image_fault(value) is None or image_fault(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [
+        ("https://Images.example/ada.PNG?X-Signature=secret", "images.example"),
+        ("https://ada:secret@images.example:8443/p.png", "images.example"),
+        ("ftp://[2001:db8::1]/p.png", "2001:db8::1"),
+        ("https://bücher.example/p.png", "bücher.example"),
+        ("https://ada:s/ecret@images.example/p.png", None),
+        ("https://images.example\\secret", None),
+        ("https://images.example secret/p.png", None),
+        ("https://" + "secret" * 50 + "/p.png", None),
+        ("https://[secret/p.png", None),
+        ("ada@images.example", None),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_the_host_of_a_value_is_named_without_anything_else_of_it(value: object, host: str | None) -> None:
+    assert image_host(value) == host
+
+
+@given(value=JSON_VALUES | st.text().map(lambda text: f"https://{text}"))
+def test_any_value_has_a_host_that_may_stand_in_a_log_or_none(value: object) -> None:
+    host = image_host(value)
+    assert host is None or (0 < len(host) <= 255 and host.isprintable() and not set(host) & set(" @/?#\\"))
 
 
 # JSON's own types and equality
