@@ -104,10 +104,8 @@ def image_host(value: object) -> str | None:
         return None
     try:
         link = urlsplit(value)
-        host, _ = (
-            link.hostname,
-            link.port,
-        )  # where the port is none, a password with a slash may be in its place
+        # A port that is none refuses all: it may be a password with a slash in it, and the host a user's name.
+        host, _ = link.hostname, link.port
     except ValueError:
         return None
     return host if host and _HOST.fullmatch(host) else None
