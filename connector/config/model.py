@@ -15,7 +15,7 @@ from connector.config.images import ImagesConfig
 from connector.config.kafka import KafkaConfig, NewTopics
 from connector.config.secrets import Redactor, Secret
 from connector.config.seen import Backoff, Batch, OAuth2Client, Quota, SeenAuth, SeenConfig
-from connector.config.settings import OptionalFolder, Settings, SigningKeys
+from connector.config.settings import NotBare, OptionalFolder, Settings, SigningKeys
 from connector.config.values import Count, Network, NonNegativeSeconds, Port, Seconds, Text
 from connector.config.workspace import (
     BasicCredential,
@@ -108,7 +108,7 @@ class ListenerConfig(Settings):
     drain_seconds: NonNegativeSeconds = 0.0
     spool: SpoolConfig = SpoolConfig()
     trusted_proxies: tuple[Network, ...] = ()
-    oauth2: TokenEndpoint | None = None
+    oauth2: Annotated[TokenEndpoint | None, NotBare] = None
 
 
 class AdminConfig(Settings):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from connector.config.settings import OptionalSecret, SecretText, Settings
+from connector.config.settings import NotBare, OptionalSecret, SecretText, Settings
 from connector.config.values import Count, NonNegativeSeconds, PathSegment, Seconds, Text, Url
 
 _DATA = {"base_url": "https://next.seen.io", "quota": {"requests": 100, "per_seconds": 10}}
@@ -41,7 +41,7 @@ class SeenAuth(Settings):
     """What SEEN is shown: exactly one of these. `token` is the legacy API's."""
 
     bearer_token: OptionalSecret = None
-    oauth2: OAuth2Client | None = None
+    oauth2: Annotated[OAuth2Client | None, NotBare] = None
     token: OptionalSecret = None
 
 

@@ -33,7 +33,7 @@ class SecretFile(NamedTuple):
 class Settings(BaseModel):
     """The parent of every model: frozen, no unknown settings, and `<name>_file` for each secret `<name>`.
 
-    A section without content (`delivery:`) is a section whose settings all have their defaults.
+    A section without content (`delivery:`) is a section whose settings all have their defaults; see `NotBare` for others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -73,6 +73,12 @@ class Settings(BaseModel):
                     yield from item.walk(inner)
                 elif isinstance(item, Secret):
                     yield inner, item
+
+
+def _not_bare(value: object) -> object:
+    if value is None:
+        raise mistake("is empty: give it settings, or leave it out")
+    return value
 
 
 def _leaves(annotation: Any) -> Iterator[Any]:
@@ -149,6 +155,9 @@ def _folder(value: object, info: ValidationInfo) -> Path:
         raise mistake(f"nothing can be written into the folder {WRITTEN}")
     return path
 
+
+NotBare = BeforeValidator(_not_bare)
+"""Of a section that is absent where it is left out: its name alone is a mistake, for it would be absent all the same."""
 
 Listed = BeforeValidator(_listed)
 """A single value stands for a list of one."""

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from connector.config.braze import BrazeOut
 from connector.config.seen import Backoff, SeenConfig
-from connector.config.settings import Listed, RotatingSecrets, SecretText, Settings
+from connector.config.settings import Listed, NotBare, RotatingSecrets, SecretText, Settings
 from connector.config.values import (
     AtMostTwo,
     ClientId,
@@ -47,9 +47,9 @@ class SourceConfig(Settings):
     start: Start = "earliest"
     where: Jmespath | None = None
     tombstones: Literal["reject", "skip"] = "reject"
-    properties: Annotated[dict[PropertyName, Jmespath], NotEmpty] | None = None
-    extra_args: Annotated[dict[PropertyName, Jmespath], NotEmpty] | None = None
-    images: Images | None = None
+    properties: Annotated[Annotated[dict[PropertyName, Jmespath], NotEmpty] | None, NotBare] = None
+    extra_args: Annotated[Annotated[dict[PropertyName, Jmespath], NotEmpty] | None, NotBare] = None
+    images: Annotated[Images | None, NotBare] = None
 
 
 class DeliveryConfig(Settings):
@@ -102,8 +102,8 @@ class CallbackAuth(Settings):
     token: RotatingSecrets = ()
     header: HeaderName = "Authorization"
     basic: Annotated[tuple[BasicCredential, ...], Listed, AtMostTwo] = ()
-    oauth2: OAuth2Server | None = None
-    jwt: JwtIssuer | None = None
+    oauth2: Annotated[OAuth2Server | None, NotBare] = None
+    jwt: Annotated[JwtIssuer | None, NotBare] = None
     none: bool = False
 
 
@@ -181,7 +181,7 @@ class BrazeIn(Settings):
 
     auth: BrazeInAuth
     topic: TopicName = ""
-    images: Images | None = None
+    images: Annotated[Images | None, NotBare] = None
 
 
 class WorkspaceConfig(Settings):
@@ -198,14 +198,15 @@ class WorkspaceConfig(Settings):
     videos: VideosConfig = VideosConfig()
     viewers: ViewersConfig = ViewersConfig()
     topics: TopicsConfig = Field(default_factory=dict, validate_default=True)
-    braze_in: BrazeIn | None = None
-    braze_out: BrazeOut | None = None
+    braze_in: Annotated[BrazeIn | None, NotBare] = None
+    braze_out: Annotated[BrazeOut | None, NotBare] = None
 
     def all_sources(self) -> tuple[SourceConfig, ...]:
         """`sources`, and the one that is fed by what Braze posts: it is sent as it is."""
         if self.braze_in is None:
             return self.sources
-        return (*self.sources, SourceConfig(topics=(self.braze_in.topic,), images=self.braze_in.images))
+        braze = SourceConfig(topics=(self.braze_in.topic,))
+        return (*self.sources, braze.model_copy(update={"images": self.braze_in.images}))
 
     @field_validator("group_id", mode="before")
     @classmethod
