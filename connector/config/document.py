@@ -28,7 +28,8 @@ _UNFINISHED = object()
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT = {_TAG + kind for kind in ("str", "timestamp", "value", "merge")}
-_PLAIN = {_TAG + kind for kind in ("null", "bool", "int", "float")}
+_NULL = _TAG + "null"
+_PLAIN = {_NULL} | {_TAG + kind for kind in ("bool", "int", "float")}
 _KNOWN = _TEXT | _PLAIN | {_TAG + "map", _TAG + "seq"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
@@ -80,6 +81,11 @@ class Document:
     def unresolved(self, location: Location) -> bool:
         """Whether the setting there has no value that could be right or wrong: what it refers to is not there."""
         return id(self._find(location)[1]) in self._unresolved
+
+    def is_bare(self, location: Location) -> bool:
+        """Whether the setting there is a name alone, without a value."""
+        node = self._find(location)[1]
+        return isinstance(node, ScalarNode) and node.tag == _NULL
 
     def written(self, location: Location) -> str:
         """The file's name at `location` as it is written there, before substitution.

@@ -141,7 +141,8 @@ def _refusals(document: Document, model: type[Settings], error: ValidationError)
         location = detail["loc"]
         if document.unresolved(location):
             continue
-        message = wording.message(detail, model).replace(WRITTEN, document.written(location))
+        message = wording.message(detail, model, bare=document.is_bare(location))
+        message = message.replace(WRITTEN, document.written(location))
         if wording.is_unknown(detail):
             section = dotted(location[:-1])
             yield Problem(

@@ -52,15 +52,11 @@ def connector_mistakes(connector: ConnectorConfig, workspaces: int) -> Iterator[
 
 def workspace_mistakes(workspace: WorkspaceConfig) -> Iterator[Mistake]:
     """Rules of one workspace file."""
-    yield from _seen(workspace.seen)
+    yield from (each._replace(unless=(("seen", "api"),)) for each in _of_api(workspace))
     if not workspace.sources and workspace.braze_in is None:
         yield Mistake(("sources",), "must have an item, unless there is braze_in", (("braze_in",),))
     for index, source in enumerate(workspace.sources):
-        yield from _source(("sources", index), source, api=workspace.seen.api)
-        if workspace.seen.api == "receivers":
-            yield from _receivers(("sources", index), source, by_seen=workspace.seen.delivery_by_seen)
-    if workspace.seen.api == "receivers" and "look_up_in_doubt" in workspace.delivery.model_fields_set:
-        yield Mistake(("delivery", "look_up_in_doubt"), "belongs to api: data")
+        yield from _images(("sources", index), source)
     yield from _callback_auth(workspace.callback.auth)
     yield from _backoff(("seen", "probe"), workspace.seen.probe)
     yield from _backoff(("delivery", "backoff"), workspace.delivery.backoff)
@@ -137,20 +133,35 @@ def _seen(seen: SeenConfig) -> Iterator[Mistake]:
         yield Mistake(("seen", "auth"), f"needs exactly one of {', '.join(kinds)}")
 
 
+def _of_api(workspace: WorkspaceConfig) -> Iterator[Mistake]:
+    """What follows from the choice of the API."""
+    yield from _seen(workspace.seen)
+    for index, source in enumerate(workspace.sources):
+        yield from _source(("sources", index), source, api=workspace.seen.api)
+        if workspace.seen.api == "receivers":
+            yield from _receivers(("sources", index), source, by_seen=workspace.seen.delivery_by_seen)
+    if workspace.seen.api == "receivers" and "look_up_in_doubt" in workspace.delivery.model_fields_set:
+        yield Mistake(("delivery", "look_up_in_doubt"), "belongs to api: data")
+
+
 def _source(location: Location, source: SourceConfig, *, api: str) -> Iterator[Mistake]:
     extra_args = source.extra_args or {}
     if extra_args and api == "data":
         yield Mistake((*location, "extra_args"), "belongs to api: receivers")
     elif extra_args and source.properties is None:
         yield Mistake((*location, "extra_args"), "needs properties, which say where first_name comes from")
-    if source.properties is None:
-        return
-    if api == "data" and "id" not in source.properties:
+    if api == "data" and source.properties is not None and "id" not in source.properties:
         yield Mistake(
             (*location, "properties"), "must say where the id comes from: SEEN takes nothing without one"
         )
-    for index, name in enumerate(source.images.properties if source.images else ()):
-        if name not in source.properties and name not in extra_args:
+
+
+def _images(location: Location, source: SourceConfig) -> Iterator[Mistake]:
+    if source.properties is None or source.images is None:
+        return
+    known = source.properties.keys() | (source.extra_args or {}).keys()
+    for index, name in enumerate(source.images.properties):
+        if name not in known:
             yield Mistake(
                 (*location, "images", "properties", index), "is not one of this source's properties"
             )
@@ -188,6 +199,8 @@ def _callback_auth(auth: CallbackAuth) -> Iterator[Mistake]:
 
 
 def _braze_out(out: BrazeOut, group_id: str) -> Iterator[Mistake]:
+    if out.base_url.endswith("/users/track"):
+        yield Mistake(("braze_out", "base_url"), "must not end in /users/track: the connector adds it")
     if out.group_id == group_id:
         message = "must differ from the workspace's group_id: two kinds of readers cannot be one group"
         yield Mistake(("braze_out", "group_id"), message)

@@ -105,7 +105,7 @@ def _url(value: str) -> str:
     except ValueError:
         raise mistake("is not a URL") from None
     if url.scheme not in {"http", "https"} or not host or not value.isprintable() or " " in value:
-        raise mistake("must be a URL such as https://next.seen.io")
+        raise mistake("must be a URL such as https://example.com")
     if "@" in url.netloc or "?" in value or "#" in value:
         raise mistake("must be a URL without user, password, query or fragment")
     return value.rstrip("/")

@@ -43,8 +43,8 @@ _MESSAGES = {
 """By pydantic's error type. A type that is missing here still gives a message, a vaguer one."""
 
 _LOOKS_LIKE_A_NAME = re.compile(r"[A-Za-z_]{1,40}")
-"""An unknown name is repeated if it looks like a setting's; where secrets are set, only if it is close to one of them.
-Anything else may be a value whose colon lacks its space."""
+"""An unknown name is repeated if it looks like a setting's; where secrets are set, only if it has a value or is close to a
+known name. Anything else may be a value: without its name, or with a colon that lacks its space."""
 
 
 def is_unknown(error: ErrorDetails) -> bool:
@@ -52,12 +52,12 @@ def is_unknown(error: ErrorDetails) -> bool:
     return error["type"] == "extra_forbidden"
 
 
-def message(error: ErrorDetails, model: type[Settings]) -> str:
-    """What to say about `error`, which `model` raised for a whole file."""
+def message(error: ErrorDetails, model: type[Settings], *, bare: bool) -> str:
+    """What to say about `error`, which `model` raised for a whole file; `bare`: the setting is a name without a value."""
     *parents, name = error["loc"] or ("",)
     section = _section(model, parents)
     if is_unknown(error):
-        return _unknown(str(name), section)
+        return _unknown(str(name), section, bare=bare)
     if error["type"] == "missing" and section is not None and name in section.secret_names():
         return f"is missing (as it is, or as {name}_file)"
     return _MESSAGES.get(error["type"], "is not valid").format(**error.get("ctx", {}))
@@ -71,10 +71,10 @@ def _section(model: type[Settings], parents: list[int | str]) -> type[Settings] 
     return section
 
 
-def _unknown(name: str, section: type[Settings] | None) -> str:
+def _unknown(name: str, section: type[Settings] | None, *, bare: bool) -> str:
     fields = () if section is None else tuple(section.model_fields)
     secrets = () if section is None else section.secret_names()
     close = difflib.get_close_matches(name, (*fields, *(f"{secret}_file" for secret in secrets)), n=1)
-    if not _LOOKS_LIKE_A_NAME.fullmatch(name) or (secrets and not close):
+    if not _LOOKS_LIKE_A_NAME.fullmatch(name) or (secrets and bare and not close):
         return "unknown setting"
     return f"unknown setting '{name}'" + (f": did you mean '{close[0]}'?" if close else "")
