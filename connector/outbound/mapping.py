@@ -150,11 +150,11 @@ class Mapping:
 
 
 def _holding(properties: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """Which of both has that name: the properties, or a receiver's `extra_args`; None where neither does."""
+    """Which of both has a value of that name, null being none: the properties, or a receiver's `extra_args`."""
     extra = properties.get(EXTRA_ARGS)
-    if name in properties:
+    if properties.get(name) is not None:
         return properties
-    return extra if isinstance(extra, dict) and name in extra else None
+    return extra if isinstance(extra, dict) and extra.get(name) is not None else None
 
 
 def _searched(
