@@ -263,13 +263,13 @@ class Deployment:
             offsets = await admin.list_consumer_group_offsets(self.group(workspace))
         return {each.partition: found.offset for each, found in offsets.items()}
 
-    async def everything_committed(self, count: int, workspace: str = "acme") -> None:
+    async def everything_committed(self, count: int, workspace: str = "acme", seconds: float = 60) -> None:
         """Waits until `count` records of the workspace are committed."""
 
         async def done() -> object:
             return sum((await self.committed(workspace)).values()) == count
 
-        await eventually(done, f"{count} records of {workspace} are committed")
+        await eventually(done, f"{count} records of {workspace} are committed", seconds)
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

@@ -24,7 +24,7 @@ BAD = {
     "{host}/images/gzip/photo.png": "compressed",
     "{host}/images/empty/photo.png": "empty",
     "{host}/images/missing/photo.png": "not there (404)",
-    "{host}/images/endless-headers/photo.png": "no HTTP",
+    "{host}/images/endless-headers/photo.png": "cannot be read",
     "{host}/images/slow-headers/photo.png": "no answer within 1 s",
     "{host}/images/unavailable/photo.png": "answers 503",
     "http://localhost/photo.png": "not public (127.0.0.1)",
