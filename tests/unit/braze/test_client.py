@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from math import inf
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,7 +16,8 @@ from connector.http import exchange as http
 from connector.http.exchange import NoResponse, Response
 from connector.sandbox.emulator import BrazeSettings, Emulator, EmulatorSettings, Fault, Quota
 from connector.testing import FakeClock
-from connector.types import Accepted, Event, InDoubt, Reason, Record, Reject, Remaining, Retry, Suspend
+from connector.types import Accepted, Event, InDoubt, Reason, Record, Reject, Retry, Suspend
+from tests.permits import Permit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,27 +25,6 @@ if TYPE_CHECKING:
 KEY = "braze-rest-key"
 CLOCK = FakeClock(wall=1_800_000_100.0)  # 100 s after a full hour
 BODY = b'{"attributes":[{"braze_id":"jane","_update_existing_only":true,"player_url":"https://p/1"}]}'
-
-
-class Permit:
-    """What the client says of its request."""
-
-    def __init__(self, granted: float = inf) -> None:
-        self.words: list[str] = []
-        self.asked = 0
-        self.granted = granted
-        self.remaining: Remaining | None = None
-
-    def may_leave(self) -> bool:
-        self.asked += 1
-        return self.asked <= self.granted
-
-    def answered(self, remaining: Remaining | None = None) -> None:
-        self.words.append("answered")
-        self.remaining = remaining
-
-    def unused(self) -> None:
-        self.words.append("unused")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from connector.seen.limits import QuotaLimits
 from connector.testing import FakeClock
 from connector.types import Event, Record
 from connector.workspace import Export, Surroundings, export
-from tests.unit.braze.test_client import Permit
+from tests.permits import Permit
 
 KAFKA = ConnectorConfig.model_validate({"kafka": {"bootstrap_servers": "localhost:9092"}})
 LEAST = {

@@ -19,22 +19,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from connector.types import Remaining
 
+from tests.permits import Permit
 from tests.tls import resetting
-
-
-class Permit:
-    """One that may leave at any time."""
-
-    def may_leave(self) -> bool:
-        return True
-
-    def answered(self, remaining: Remaining | None = None) -> None:
-        """Nobody counts."""
-
-    def unused(self) -> None:
-        """Nobody counts."""
 
 
 async def test_each_request_ends_as_one_that_was_not_sent_or_was_lost(

@@ -13,7 +13,8 @@ from connector.sandbox.emulator import Fault
 from connector.seen.auth import StaticToken
 from connector.seen.client import SeenClient, SeenEndpoint
 from connector.testing import FakeClock
-from connector.types import Absent, Accepted, Event, Reason, Record, Reject, Remaining
+from connector.types import Absent, Accepted, Event, Reason, Record, Reject
+from tests.permits import Permit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,17 +22,6 @@ if TYPE_CHECKING:
     from connector.sandbox.emulator import Emulator
 
 TOKEN = "s3cr3t-" * 20
-
-
-class Permit:
-    def may_leave(self) -> bool:
-        return True
-
-    def answered(self, remaining: Remaining | None = None) -> None:
-        pass
-
-    def unused(self) -> None:
-        pass
 
 
 @pytest.fixture

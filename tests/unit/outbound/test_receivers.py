@@ -14,24 +14,14 @@ from connector.sandbox.emulator import Emulator, EmulatorSettings, Fault, Worksp
 from connector.seen.auth import StaticToken
 from connector.seen.client import CampaignEndpoint, SeenClient
 from connector.testing import FakeClock
-from connector.types import Accepted, Event, InDoubt, Reason, Record, Reject, Remaining, Retry, Suspend
+from connector.types import Accepted, Event, InDoubt, Reason, Record, Reject, Retry, Suspend
+from tests.permits import Permit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 TOKEN = "s3cr3t-" * 20
 LIMITS = BatchLimits(100, 262_144, 1)
-
-
-class Permit:
-    def may_leave(self) -> bool:
-        return True
-
-    def answered(self, remaining: Remaining | None = None) -> None:
-        pass
-
-    def unused(self) -> None:
-        pass
 
 
 @pytest.fixture

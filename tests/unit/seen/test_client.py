@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 from contextlib import asynccontextmanager
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,6 +23,7 @@ from connector.seen.client import SeenClient, SeenEndpoint
 from connector.seen.verdict import judge, sight
 from connector.testing import FakeClock
 from connector.types import Absent, Accepted, InDoubt, Reason, Reject, Remaining, Retry, Suspend
+from tests.permits import Permit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,27 +34,6 @@ if TYPE_CHECKING:
 TOKEN = "acme-token"
 BODY = orjson.dumps({"id": "12345", "first_name": "John"})
 CLOCK = FakeClock(wall=1_800_000_000.0)  # 2027-01-15T08:00:00Z
-
-
-class Permit:
-    """What the client says of its request."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self.asked = 0
-        self.granted: float = inf
-        self.remaining: Remaining | None = None
-
-    def may_leave(self) -> bool:
-        self.asked += 1
-        return self.asked <= self.granted
-
-    def answered(self, remaining: Remaining | None = None) -> None:
-        self.words.append("answered")
-        self.remaining = remaining
-
-    def unused(self) -> None:
-        self.words.append("unused")
 
 
 @asynccontextmanager
